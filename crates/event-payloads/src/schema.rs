@@ -1,0 +1,33 @@
+//! The JSON Schemas of the envelope and of every payload, for workers in any language.
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema};
+
+use crate::{
+    ArtifactCreated, ErrorEvent, Event, ModelCallCompleted, ModelCallFailed, ModelCallStarted,
+    StateTransition, TaskCreated, UserMessage,
+};
+
+/// Every schema with the stem of its file name: `event`, and a payload's type in lower case.
+#[must_use]
+pub fn all() -> Vec<(&'static str, Schema)> {
+    vec![
+        ("event", of::<Event>()),
+        ("task_created", of::<TaskCreated>()),
+        ("user_message", of::<UserMessage>()),
+        ("model_call_started", of::<ModelCallStarted>()),
+        ("model_call_completed", of::<ModelCallCompleted>()),
+        ("model_call_failed", of::<ModelCallFailed>()),
+        ("state_transition", of::<StateTransition>()),
+        ("artifact_created", of::<ArtifactCreated>()),
+        ("error", of::<ErrorEvent>()),
+    ]
+}
+
+/// What a reader may rely on: a field with a default is not required, since old events lack it.
+fn of<T: JsonSchema>() -> Schema {
+    SchemaSettings::draft2020_12()
+        .for_deserialize()
+        .into_generator()
+        .into_root_schema_for::<T>()
+}

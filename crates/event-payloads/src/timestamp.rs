@@ -1,0 +1,138 @@
+//! Moments in UTC.
+
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
+
+/// A moment in UTC, to the microsecond.
+///
+/// Printed as RFC 3339 with six decimals and `+00:00` (`2026-03-01T12:00:00.250000+00:00`): the text
+/// that existing databases hold, so that sorting the column as text sorts by time.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(OffsetDateTime);
+
+/// A text that is not an RFC 3339 moment.
+#[derive(Debug, thiserror::Error)]
+#[error("`{text}` is not an RFC 3339 time such as 2026-03-01T12:00:00+00:00")]
+pub struct InvalidTimestamp {
+    text: String,
+    #[source]
+    source: time::error::Parse,
+}
+
+impl Timestamp {
+    /// 1970-01-01T00:00:00 UTC.
+    pub const UNIX_EPOCH: Self = Self(OffsetDateTime::UNIX_EPOCH);
+
+    /// From microseconds since 1970 (UTC). Beyond the years ±9999 it is the epoch.
+    #[must_use]
+    pub fn from_unix_micros(micros: i64) -> Self {
+        let nanos = i128::from(micros) * 1_000;
+        Self(OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(OffsetDateTime::UNIX_EPOCH))
+    }
+
+    /// Milliseconds since 1970 (UTC), 0 before it: the time part of a ULID.
+    #[must_use]
+    pub fn unix_millis(self) -> u64 {
+        u64::try_from(self.0.unix_timestamp_nanos() / 1_000_000).unwrap_or(0)
+    }
+
+    /// The calendar day, `2026-03-01`.
+    #[must_use]
+    pub fn day(self) -> String {
+        let date = self.0.date();
+        format!(
+            "{:04}-{:02}-{:02}",
+            date.year(),
+            u8::from(date.month()),
+            date.day()
+        )
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (hour, minute, second, micro) = self.0.to_hms_micro();
+        write!(
+            f,
+            "{}T{hour:02}:{minute:02}:{second:02}.{micro:06}+00:00",
+            self.day()
+        )
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = InvalidTimestamp;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
+        let moment = OffsetDateTime::parse(text, &Rfc3339).map_err(|source| InvalidTimestamp {
+            text: crate::first_chars(text, 40).to_owned(),
+            source,
+        })?;
+        let utc = moment.to_offset(UtcOffset::UTC);
+        let whole_micros = utc.nanosecond() / 1_000 * 1_000;
+        Ok(Self(utc.replace_nanosecond(whole_micros).unwrap_or(utc)))
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
+    }
+}
+
+impl JsonSchema for Timestamp {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Timestamp".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "date-time", "description": "RFC 3339, UTC." })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_python_writes_is_read_and_printed_the_same() {
+        let python = "2026-03-01T12:00:00.250000+00:00";
+        assert_eq!(python.parse::<Timestamp>().unwrap().to_string(), python);
+    }
+
+    #[test]
+    fn other_offsets_and_precisions_become_utc_microseconds() {
+        let moment: Timestamp = "2026-03-01T13:30:00.123456789+01:30".parse().unwrap();
+        assert_eq!(moment.to_string(), "2026-03-01T12:00:00.123456+00:00");
+        assert_eq!(moment.day(), "2026-03-01");
+        assert!("yesterday".parse::<Timestamp>().is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn text_order_is_time_order(a in 0_i64..4_102_444_800_000_000, b in 0_i64..4_102_444_800_000_000) {
+            let (a, b) = (Timestamp::from_unix_micros(a), Timestamp::from_unix_micros(b));
+            prop_assert_eq!(a.to_string().cmp(&b.to_string()), a.cmp(&b));
+            prop_assert_eq!(a.to_string().parse::<Timestamp>().unwrap(), a);
+        }
+    }
+}
