@@ -1,0 +1,225 @@
+//! Why the store did not do what it was asked to.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use event_payloads::{ArtifactId, EventId, TaskId, TaskStatus};
+
+/// What is underneath an error. Shared, because all commits of a batch can fail from one cause.
+pub type Cause = Arc<dyn Error + Send + Sync>;
+
+/// Why the store did not do what it was asked to. Whatever it is, nothing of the commit is stored.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The commit speaks of a task that no `TASK_CREATED` event made.
+    #[error("there is no task {task_id}, record its TASK_CREATED event first")]
+    UnknownTask {
+        /// The task.
+        task_id: TaskId,
+    },
+    /// A `TASK_CREATED` event for a task that exists.
+    #[error("task {task_id} exists already, a new task needs an identifier of its own")]
+    TaskExists {
+        /// The task.
+        task_id: TaskId,
+    },
+    /// A transition that does not start where the task stands, or leads where it may not go.
+    #[error("task {task_id} is {current} and can not go from {from} to {wanted}")]
+    IllegalTransition {
+        /// The task.
+        task_id: TaskId,
+        /// Where it stands.
+        current: TaskStatus,
+        /// Where the transition says that it stands.
+        from: TaskStatus,
+        /// Where the transition leads.
+        wanted: TaskStatus,
+    },
+    /// The end of a model call whose parent is not the start of a call of this task.
+    #[error("the end of a model call of task {task_id} must name the call's MODEL_CALL_STARTED event as its parent, not {}", shown(.parent.as_ref()))]
+    UnknownCall {
+        /// The task.
+        task_id: TaskId,
+        /// What it names instead.
+        parent: Option<EventId>,
+    },
+    /// A second end of one model call.
+    #[error("model call {call_id} of task {task_id} has ended already, a call has one end")]
+    CallAlreadyEnded {
+        /// The task.
+        task_id: TaskId,
+        /// The start of the call.
+        call_id: EventId,
+    },
+    /// The idempotency key is taken: the request was recorded before.
+    #[error("idempotency key `{}` belongs to task {task_id} already", event_payloads::first_chars(.key, 80).escape_debug())]
+    Duplicate {
+        /// The task that has it.
+        task_id: TaskId,
+        /// The key.
+        key: String,
+    },
+    /// An artifact with this identifier exists.
+    #[error("artifact {artifact_id} exists already, a new one needs an identifier of its own")]
+    ArtifactExists {
+        /// The artifact.
+        artifact_id: ArtifactId,
+    },
+    /// An artifact over the size limit.
+    #[error(
+        "artifact `{name}` ({artifact_id}) has {size} bytes, the limit is {limit}; raise the limit or store less"
+    )]
+    ArtifactTooLarge {
+        /// The artifact.
+        artifact_id: ArtifactId,
+        /// Its name.
+        name: String,
+        /// Its size, in bytes.
+        size: u64,
+        /// The largest size, in bytes.
+        limit: u64,
+    },
+    /// A commit that no store could record.
+    #[error("the commit for task {task_id} can not be recorded: {reason}")]
+    InvalidCommit {
+        /// The task.
+        task_id: TaskId,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The store was closed.
+    #[error("the event store is closed, nothing can be recorded any more")]
+    Closed,
+    /// The store was opened for reading.
+    #[error("the event store was opened for reading only")]
+    ReadOnly,
+    /// The disk, or the database's size limit, is full.
+    #[error("no space left for the event store, free some on its disk or raise its size limit")]
+    Full {
+        /// What the database says.
+        #[source]
+        source: Cause,
+    },
+    /// Somebody else held the database for too long.
+    #[error(
+        "another program locked the database for longer than the busy timeout, end that program or try again"
+    )]
+    Busy {
+        /// What the database says.
+        #[source]
+        source: Cause,
+    },
+    /// Another process of ours writes to the database.
+    #[error("another octo (pid {}) uses the database {}, stop it or give this one another database", shown(.pid.as_ref()), .path.display())]
+    InUse {
+        /// The database.
+        path: PathBuf,
+        /// The process, if it said who it is.
+        pid: Option<u32>,
+    },
+    /// The disk or the system failed.
+    #[error("can not {doing}")]
+    Io {
+        /// What was being done, to what.
+        doing: String,
+        /// What the system says.
+        #[source]
+        source: Cause,
+    },
+    /// What is stored is damaged.
+    #[error("{what} is damaged: {problem}")]
+    Corrupt {
+        /// The row, file or database.
+        what: String,
+        /// What is wrong with it.
+        problem: String,
+        /// What is underneath, if there is more.
+        #[source]
+        source: Option<Cause>,
+    },
+    /// A newer version wrote the database.
+    #[error(
+        "the database has layout {found}, this version knows up to {known}; use a newer version"
+    )]
+    TooNew {
+        /// The layout found.
+        found: i64,
+        /// The newest that this version knows.
+        known: i64,
+    },
+    /// Reading alone can not bring an old database to today's layout.
+    #[error(
+        "the database has layout {found}, reading needs {needed}; start `octo serve` on it once, which brings it up to date"
+    )]
+    TooOld {
+        /// The layout found.
+        found: i64,
+        /// The layout needed.
+        needed: i64,
+    },
+    /// A sum does not fit its type.
+    #[error(
+        "the sum of costs or tokens does not fit 64 bits, ask for a shorter time or for more groups"
+    )]
+    Overflow,
+    /// Anything else that the database says: a fault in this program.
+    #[error("the database refused a statement")]
+    Database {
+        /// What the database says.
+        #[source]
+        source: Cause,
+    },
+}
+
+fn shown<T: std::fmt::Display>(value: Option<&T>) -> String {
+    value.map_or_else(|| "none".to_owned(), ToString::to_string)
+}
+
+impl StoreError {
+    /// True if there is no space left.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        matches!(self, Self::Full { .. })
+    }
+
+    /// True if somebody else held the database: trying again can help.
+    #[must_use]
+    pub const fn is_busy(&self) -> bool {
+        matches!(self, Self::Busy { .. })
+    }
+
+    /// True if the store was closed.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        matches!(self, Self::Closed)
+    }
+
+    /// True if the caller asked for what the rules forbid: trying the same again can not help.
+    #[must_use]
+    pub const fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::UnknownTask { .. }
+                | Self::TaskExists { .. }
+                | Self::IllegalTransition { .. }
+                | Self::UnknownCall { .. }
+                | Self::CallAlreadyEnded { .. }
+                | Self::Duplicate { .. }
+                | Self::ArtifactExists { .. }
+                | Self::ArtifactTooLarge { .. }
+                | Self::InvalidCommit { .. }
+                | Self::ReadOnly
+        )
+    }
+
+    /// The task that has the idempotency key, if that is the reason.
+    #[must_use]
+    pub const fn duplicate_of(&self) -> Option<&TaskId> {
+        match self {
+            Self::Duplicate { task_id, .. } => Some(task_id),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! Contents that are too large for the database, as files.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use event_payloads::{ArtifactId, TaskId};
+use sha2::{Digest, Sha256};
+use ulid::Ulid;
+
+use crate::{Artifact, StoreError};
+
+/// Where files wait until their commit is decided. No identifier contains `~`, so no task has this
+/// folder as its own.
+const INCOMING: &str = ".incoming~";
+
+/// The folder of the artifacts: `<task_id>/<artifact_id>`.
+#[derive(Clone, Debug)]
+pub(crate) struct ArtifactFiles {
+    dir: PathBuf,
+}
+
+/// Names what was done to which path, for an error.
+fn io_error(doing: &str, path: &Path) -> impl FnOnce(io::Error) -> StoreError + use<> {
+    let doing = format!("{doing} {}", path.display());
+    move |error| {
+        let source = Arc::new(error);
+        if matches!(
+            source.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        ) {
+            return StoreError::Full { source };
+        }
+        StoreError::Io { doing, source }
+    }
+}
+
+fn damaged(artifact_id: &ArtifactId, problem: String) -> StoreError {
+    StoreError::Corrupt {
+        what: format!("artifact {artifact_id}"),
+        problem,
+        source: None,
+    }
+}
+
+/// SHA-256 in hexadecimal.
+pub(crate) fn sha256(content: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let digest = Sha256::digest(content);
+    digest
+        .iter()
+        .fold(String::with_capacity(64), |mut hex, byte| {
+            // Writing to a string does not fail.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+}
+
+/// Makes a new name in a folder survive a power loss.
+fn sync_folder(dir: &Path) -> Result<(), StoreError> {
+    // Only Unix lets a folder be opened and synced; elsewhere the rename itself has to do.
+    if cfg!(unix) {
+        let folder = File::open(dir).map_err(io_error("open the folder", dir))?;
+        folder
+            .sync_all()
+            .map_err(io_error("sync the folder", dir))?;
+    }
+    Ok(())
+}
+
+impl ArtifactFiles {
+    pub(crate) const fn new(dir: PathBuf) -> Self {
+        Self { dir }
+    }
+
+    /// Makes the folders, and removes what a crash left waiting. Only the writer may call it.
+    pub(crate) fn prepare(&self) -> Result<(), StoreError> {
+        let incoming = self.dir.join(INCOMING);
+        fs::create_dir_all(&incoming).map_err(io_error("make the folder", &incoming))?;
+        let left = fs::read_dir(&incoming).map_err(io_error("read the folder", &incoming))?;
+        for file in left.flatten() {
+            fs::remove_file(file.path()).map_err(io_error("remove", &file.path()))?;
+        }
+        Ok(())
+    }
+
+    /// Writes a content to stable storage under a temporary name.
+    pub(crate) fn stage(
+        &self,
+        task_id: &TaskId,
+        artifact_id: &ArtifactId,
+        content: &[u8],
+    ) -> Result<StagedFile, StoreError> {
+        let staged = StagedFile {
+            temporary: self.dir.join(INCOMING).join(Ulid::generate().to_string()),
+            folder: self.dir.join(task_id.as_str()),
+            place: self.dir.join(task_id.as_str()).join(artifact_id.as_str()),
+            state: State::Waiting,
+        };
+        let path = &staged.temporary;
+        let mut file = File::create_new(path).map_err(io_error("create", path))?;
+        file.write_all(content).map_err(io_error("write", path))?;
+        file.sync_all().map_err(io_error("sync", path))?;
+        Ok(staged)
+    }
+
+    /// Reads the file of an artifact, checked against its row.
+    pub(crate) fn read(&self, artifact: &Artifact, reference: &str) -> Result<Vec<u8>, StoreError> {
+        let path = self.locate(artifact, reference)?;
+        let file = File::open(&path).map_err(io_error("open", &path))?;
+        let mut content = Vec::new();
+        // One byte more than there should be is enough to see that there is too much.
+        let most = if says_nothing(artifact) {
+            u64::MAX
+        } else {
+            artifact.size.saturating_add(1)
+        };
+        file.take(most)
+            .read_to_end(&mut content)
+            .map_err(io_error("read", &path))?;
+        verify(artifact, &content)?;
+        Ok(content)
+    }
+
+    /// The file that a row refers to. Old rows hold absolute paths, paths from their program's working
+    /// folder, or paths of a data folder that has moved since; whatever they say, only files inside
+    /// the artifacts folder are read.
+    fn locate(&self, artifact: &Artifact, reference: &str) -> Result<PathBuf, StoreError> {
+        let inside = fs::canonicalize(&self.dir).map_err(io_error("find the folder", &self.dir))?;
+        let usual = self
+            .dir
+            .join(artifact.task_id.as_str())
+            .join(artifact.artifact_id.as_str());
+        [self.dir.join(reference), PathBuf::from(reference), usual]
+            .into_iter()
+            .filter_map(|path| fs::canonicalize(path).ok())
+            .find(|path| path.starts_with(&inside) && path.is_file())
+            .ok_or_else(|| {
+                let shown = event_payloads::first_chars(reference, 200).escape_debug();
+                damaged(
+                    &artifact.artifact_id,
+                    format!("its file `{shown}` is not in {}", self.dir.display()),
+                )
+            })
+    }
+}
+
+fn says_nothing(artifact: &Artifact) -> bool {
+    artifact.hash.is_empty() && artifact.size == 0
+}
+
+/// Checks a content against what its row says. Old rows may say nothing.
+pub(crate) fn verify(artifact: &Artifact, content: &[u8]) -> Result<(), StoreError> {
+    if says_nothing(artifact) {
+        return Ok(());
+    }
+    let size = u64::try_from(content.len()).unwrap_or(u64::MAX);
+    if size != artifact.size {
+        return Err(damaged(
+            &artifact.artifact_id,
+            format!(
+                "its content does not have the {} bytes of its row",
+                artifact.size
+            ),
+        ));
+    }
+    if !artifact.hash.is_empty() && !artifact.hash.eq_ignore_ascii_case(&sha256(content)) {
+        return Err(damaged(
+            &artifact.artifact_id,
+            "its content does not have the SHA-256 of its row".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+/// True for an identifier that is a file name and nothing else.
+pub(crate) fn is_file_name(id: &str) -> bool {
+    let mut components = Path::new(id).components();
+    matches!(components.next(), Some(Component::Normal(_))) && components.next().is_none()
+}
+
+/// The reference that a row holds.
+pub(crate) fn reference(task_id: &TaskId, artifact_id: &ArtifactId) -> String {
+    format!("{task_id}/{artifact_id}")
+}
+
+/// A file that is removed again unless its commit is recorded.
+#[derive(Debug)]
+pub(crate) struct StagedFile {
+    temporary: PathBuf,
+    folder: PathBuf,
+    place: PathBuf,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Waiting,
+    Placed,
+    Kept,
+}
+
+impl StagedFile {
+    /// Gives the file its name, on stable storage. Call it when no row has the name: it replaces
+    /// what a crash may have left there.
+    pub(crate) fn place(&mut self) -> Result<(), StoreError> {
+        if self.state != State::Waiting {
+            return Ok(());
+        }
+        let folder = &self.folder;
+        if !folder.is_dir() {
+            fs::create_dir_all(folder).map_err(io_error("make the folder", folder))?;
+            if let Some(parent) = folder.parent() {
+                sync_folder(parent)?;
+            }
+        }
+        fs::rename(&self.temporary, &self.place).map_err(io_error("rename to", &self.place))?;
+        self.state = State::Placed;
+        sync_folder(folder)
+    }
+
+    /// The commit is recorded: the file stays.
+    pub(crate) const fn keep(&mut self) {
+        self.state = State::Kept;
+    }
+}
+
+impl Drop for StagedFile {
+    fn drop(&mut self) {
+        let path = match self.state {
+            State::Kept => return,
+            State::Waiting => &self.temporary,
+            State::Placed => &self.place,
+        };
+        if let Err(error) = fs::remove_file(path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, path = %path.display(), "file of a refused commit stays behind");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_has_its_own_error_and_others_say_what_was_done_to_what() {
+        let told = |kind: io::ErrorKind| io_error("write", Path::new("a/b"))(kind.into());
+        assert!(told(io::ErrorKind::StorageFull).is_full());
+        assert!(told(io::ErrorKind::QuotaExceeded).is_full());
+        let other = told(io::ErrorKind::PermissionDenied);
+        assert_eq!(other.to_string(), "can not write a/b");
+    }
+
+    #[test]
+    fn only_plain_names_are_file_names() {
+        for id in ["01KJN4VZZZ0000000000000000", "a.b", "..."] {
+            assert!(is_file_name(id), "{id}");
+        }
+        for id in ["", ".", "..", "a/b", "/a"] {
+            assert!(!is_file_name(id), "{id}");
+        }
+    }
+
+    #[test]
+    fn sha256_is_the_published_one() {
+        // FIPS 180-2, appendix B.1.
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(sha256(b"abc"), abc);
+    }
+}

@@ -1,0 +1,76 @@
+//! History first, then live.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use event_payloads::{Event, TaskId};
+
+use crate::{EventStore, StoreError, Subscription};
+
+/// How many events of the history are read at once.
+const PAGE: usize = 128;
+
+/// All events of a task after a position, recorded ones first, then as they come: each once, in
+/// order, without a gap.
+#[derive(Debug)]
+pub struct Follow {
+    store: Arc<dyn EventStore>,
+    task_id: TaskId,
+    live: Subscription,
+    /// The last position handed out.
+    seq: u64,
+    /// Read from the store and not handed out yet.
+    read: VecDeque<Event>,
+    /// True while the store may have more than was read.
+    behind: bool,
+}
+
+impl Follow {
+    /// Follows a task after a position; 0 for all of it.
+    #[must_use]
+    pub fn new(store: Arc<dyn EventStore>, task_id: TaskId, after_seq: u64) -> Self {
+        Self {
+            live: store.subscribe(&task_id),
+            store,
+            task_id,
+            seq: after_seq,
+            read: VecDeque::new(),
+            behind: true,
+        }
+    }
+
+    /// The next event; waits for it if there is none yet. `None` when the store is closed. Can be
+    /// dropped and called again without losing one.
+    ///
+    /// # Errors
+    /// The history could not be read.
+    pub async fn next(&mut self) -> Result<Option<Event>, StoreError> {
+        loop {
+            if let Some(event) = self.read.pop_front() {
+                self.seq = event.task_seq;
+                return Ok(Some(event));
+            }
+            if self.behind {
+                self.read_on().await?;
+                continue;
+            }
+            match self.live.next().await {
+                None => return Ok(None),
+                Some(Ok(event)) if event.task_seq <= self.seq => {}
+                Some(Ok(event)) if event.task_seq == self.seq + 1 => {
+                    self.seq = event.task_seq;
+                    return Ok(Some(Arc::unwrap_or_clone(event)));
+                }
+                // Too slow, or one is missing: the store has it.
+                Some(Ok(_) | Err(_)) => self.behind = true,
+            }
+        }
+    }
+
+    async fn read_on(&mut self) -> Result<(), StoreError> {
+        let page = self.store.events(&self.task_id, self.seq, PAGE).await?;
+        self.behind = page.len() == PAGE;
+        self.read = page.into();
+        Ok(())
+    }
+}

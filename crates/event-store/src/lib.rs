@@ -1,0 +1,84 @@
+//! The append-only log of events, and what it adds up to.
+//!
+//! One write, [`EventStore::append`]: events and artifacts of one task, all or nothing, on stable
+//! storage when it returns. It holds the rules that make the books trustworthy: positions without a
+//! gap, transitions that start where the task stands, **exactly one end for each model call**, one
+//! task for an idempotency key. Tasks and model calls are projections, written in the same
+//! transaction and rebuilt from the events alone by [`EventStore::rebuild`].
+//!
+//! ```
+//! use std::sync::Arc;
+//! use event_payloads::{Actor, Payload, TaskCreated, TaskStatus};
+//! use event_store::{
+//!     Commit, EventStore, IdSource, NewEvent, SqliteOptions, SqliteStore, SystemClock,
+//! };
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! let options = SqliteOptions::new(dir.path().join("octo.db"), dir.path().join("artifacts"));
+//! let store = SqliteStore::open(options).await?;
+//! let ids = IdSource::new(Arc::new(SystemClock));
+//!
+//! let created = Payload::TaskCreated(TaskCreated {
+//!     title: "What is the capital of France?".into(),
+//!     thread_id: "default".into(),
+//!     scope_id: "chat:web:default".into(),
+//!     channel: "web".into(),
+//!     sender_id: "owner".into(),
+//!     risk_level: "low".into(),
+//! });
+//! let task_id = ids.task_id();
+//! let commit = Commit::new(task_id.clone())
+//!     .event(NewEvent::new(Actor::System, created.clone()).key("msg-1"));
+//! let events = store.append(commit).await?;
+//! assert_eq!(events[0].task_seq, 1);
+//!
+//! // The same request again finds the first.
+//! let again = Commit::new(ids.task_id()).event(NewEvent::new(Actor::System, created).key("msg-1"));
+//! let refused = store.append(again).await.unwrap_err();
+//! assert_eq!(refused.duplicate_of(), Some(&task_id));
+//! let task = store.task(&task_id).await?.ok_or("no task")?;
+//! assert_eq!(task.status, TaskStatus::Created);
+//! store.close().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Failing well
+//!
+//! A full disk, a locked database, a damaged row and a second process each have an error of their
+//! own ([`StoreError`]), and whatever the error, nothing of the commit is stored. A commit that is
+//! refused does not touch those that share its transaction.
+//!
+//! # Time
+//!
+//! Nothing here but [`SystemClock`] asks the machine for the time; everything else gets a [`Clock`].
+
+mod artifact;
+mod call;
+mod clock;
+mod commit;
+mod cost;
+mod error;
+mod files;
+mod follow;
+mod id;
+mod live;
+mod prepared;
+mod sqlite;
+mod store;
+mod task;
+
+pub use artifact::{Artifact, ArtifactPart};
+pub use call::{Call, CallStatus, OpenCall, Tokens};
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use commit::{Commit, NewArtifact, NewEvent, Parent};
+pub use cost::{CostQuery, CostRow, Dimension, UnknownDimension};
+pub use error::{Cause, StoreError};
+pub use follow::Follow;
+pub use id::IdSource;
+pub use live::{Lagged, Subscription};
+pub use sqlite::{SqliteOptions, SqliteStore};
+pub use store::{EventStore, Position, Rebuilt};
+pub use task::{Pointers, Requester, Task, TaskQuery};

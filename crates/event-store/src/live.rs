@@ -1,0 +1,147 @@
+//! Events as they are recorded.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use event_payloads::{Event, TaskId};
+use tokio::sync::broadcast::{self, error::RecvError};
+
+/// How far a subscriber may fall behind, in events.
+const BACKLOG: usize = 256;
+
+type Channels = HashMap<TaskId, broadcast::Sender<Arc<Event>>>;
+
+/// The subscribers of every task. A task without one costs nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Hub {
+    /// `None` once the store is closed, and where nothing is recorded.
+    channels: Mutex<Option<Channels>>,
+}
+
+impl Hub {
+    pub(crate) fn open() -> Arc<Self> {
+        Arc::new(Self {
+            channels: Mutex::new(Some(Channels::new())),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Channels>> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn subscribe(self: &Arc<Self>, task_id: &TaskId) -> Subscription {
+        let events = self.lock().as_mut().map(|channels| {
+            channels
+                .entry(task_id.clone())
+                .or_insert_with(|| broadcast::Sender::new(BACKLOG))
+                .subscribe()
+        });
+        Subscription {
+            task_id: task_id.clone(),
+            events,
+            hub: Arc::clone(self),
+        }
+    }
+
+    /// Hands events of one task on. Called in the order of the commits, after they are durable.
+    pub(crate) fn publish(&self, events: &[Event]) {
+        let Some(first) = events.first() else { return };
+        let channels = self.lock();
+        let Some(channel) = channels.as_ref().and_then(|all| all.get(&first.task_id)) else {
+            return;
+        };
+        for event in events {
+            // Fails if the last subscriber has just gone: then there is nobody to tell.
+            let _ = channel.send(Arc::new(event.clone()));
+        }
+    }
+
+    /// Ends every subscription, after what it still has to read.
+    pub(crate) fn close(&self) {
+        *self.lock() = None;
+    }
+
+    fn leave(&self, task_id: &TaskId) {
+        let mut channels = self.lock();
+        let Some(channels) = channels.as_mut() else {
+            return;
+        };
+        if channels
+            .get(task_id)
+            .is_some_and(|channel| channel.receiver_count() == 0)
+        {
+            channels.remove(task_id);
+        }
+    }
+
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.lock().as_ref().map_or(0, HashMap::len)
+    }
+}
+
+/// The events of one task from the moment of subscribing, in order, after they are durable.
+///
+/// To see all of a task: subscribe first, then read [`events`](crate::EventStore::events), then go on
+/// with those here whose position is higher. [`Follow`](crate::Follow) does that.
+#[derive(Debug)]
+pub struct Subscription {
+    task_id: TaskId,
+    events: Option<broadcast::Receiver<Arc<Event>>>,
+    hub: Arc<Hub>,
+}
+
+/// The subscriber was too slow: so many events are no longer here. The store has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{missed} events came too fast for this subscriber, read them from the store")]
+pub struct Lagged {
+    /// How many.
+    pub missed: u64,
+}
+
+impl Subscription {
+    /// The next event; `None` when the store is closed. Can be dropped and called again without
+    /// losing one.
+    pub async fn next(&mut self) -> Option<Result<Arc<Event>, Lagged>> {
+        match self.events.as_mut()?.recv().await {
+            Ok(event) => Some(Ok(event)),
+            Err(RecvError::Lagged(missed)) => Some(Err(Lagged { missed })),
+            Err(RecvError::Closed) => None,
+        }
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        // First the receiver, so that the count tells whether it was the last.
+        self.events = None;
+        self.hub.leave(&self.task_id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_channel_goes_with_its_last_subscriber() {
+        let hub = Hub::open();
+        let task_id: TaskId = "a".parse().unwrap();
+        let one = hub.subscribe(&task_id);
+        let two = hub.subscribe(&task_id);
+        assert_eq!(hub.len(), 1);
+        drop(one);
+        assert_eq!(hub.len(), 1);
+        drop(two);
+        assert_eq!(hub.len(), 0);
+    }
+
+    #[test]
+    fn leaving_a_closed_hub_is_quiet() {
+        let hub = Hub::open();
+        let subscription = hub.subscribe(&"a".parse().unwrap());
+        hub.close();
+        drop(subscription);
+        assert_eq!(hub.len(), 0);
+    }
+}

@@ -1,0 +1,165 @@
+//! A commit that was looked over, with its large contents on disk: what a writer thread gets.
+
+use event_payloads::{ArtifactId, Payload, TaskId};
+
+use crate::files::{self, ArtifactFiles, StagedFile};
+use crate::{ArtifactPart, Commit, NewArtifact, NewEvent, Parent, StoreError};
+
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) task_id: TaskId,
+    pub(crate) events: Vec<NewEvent>,
+    pub(crate) artifacts: Vec<PreparedArtifact>,
+}
+
+#[derive(Debug)]
+pub(crate) struct PreparedArtifact {
+    pub(crate) artifact_id: ArtifactId,
+    pub(crate) name: String,
+    pub(crate) description: String,
+    pub(crate) part: ArtifactPart,
+    pub(crate) storage_ref: Option<String>,
+    pub(crate) size: u64,
+    pub(crate) hash: String,
+    pub(crate) file: Option<StagedFile>,
+}
+
+/// What artifacts may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ArtifactLimits {
+    pub(crate) inline: usize,
+    pub(crate) max: u64,
+}
+
+impl ArtifactLimits {
+    /// True if the content stands in the row. Python reads it there as text.
+    fn is_inline(self, content: &[u8]) -> bool {
+        content.len() <= self.inline && std::str::from_utf8(content).is_ok()
+    }
+}
+
+/// Refuses what no store could record, before anything is written.
+pub(crate) fn look_over(commit: &Commit, limits: ArtifactLimits) -> Result<(), StoreError> {
+    let invalid = |reason: String| {
+        Err(StoreError::InvalidCommit {
+            task_id: commit.task_id.clone(),
+            reason,
+        })
+    };
+    if commit.events.is_empty() {
+        return invalid("it has no event".to_owned());
+    }
+    for (index, event) in commit.events.iter().enumerate() {
+        if matches!(event.parent, Parent::InCommit(parent) if parent >= index) {
+            return invalid(format!(
+                "the parent of its event {index} does not stand before it"
+            ));
+        }
+        if matches!(&event.payload, Payload::Unknown(_, payload) if !payload.is_object()) {
+            return invalid(format!(
+                "the payload of its event {index} is no JSON object"
+            ));
+        }
+        if event.idempotency_key.as_deref() == Some("") {
+            return invalid(format!("the idempotency key of its event {index} is empty"));
+        }
+    }
+    for artifact in &commit.artifacts {
+        let size = u64::try_from(artifact.content.len()).unwrap_or(u64::MAX);
+        if size > limits.max {
+            return Err(StoreError::ArtifactTooLarge {
+                artifact_id: artifact.artifact_id.clone(),
+                name: artifact.name.clone(),
+                size,
+                limit: limits.max,
+            });
+        }
+        for id in [commit.task_id.as_str(), artifact.artifact_id.as_str()] {
+            if !files::is_file_name(id) {
+                return invalid(format!(
+                    "its artifact can not be kept under the name `{id}`"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Prepared {
+    /// True if preparing writes files or hashes enough to hold a thread up.
+    pub(crate) fn takes_time(commit: &Commit, limits: ArtifactLimits) -> bool {
+        commit
+            .artifacts
+            .iter()
+            .any(|artifact| !limits.is_inline(&artifact.content))
+    }
+
+    /// Puts the large contents on disk. They vanish again if this is dropped before
+    /// [`keep`](Self::keep).
+    pub(crate) fn new(
+        commit: Commit,
+        limits: ArtifactLimits,
+        files: &ArtifactFiles,
+    ) -> Result<Self, StoreError> {
+        let task_id = commit.task_id;
+        let artifacts = commit
+            .artifacts
+            .into_iter()
+            .map(|artifact| PreparedArtifact::new(&task_id, artifact, limits, files))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            task_id,
+            events: commit.events,
+            artifacts,
+        })
+    }
+
+    /// The commit is recorded: its files stay.
+    pub(crate) fn keep(&mut self) {
+        for file in self
+            .artifacts
+            .iter_mut()
+            .filter_map(|each| each.file.as_mut())
+        {
+            file.keep();
+        }
+    }
+}
+
+impl PreparedArtifact {
+    fn new(
+        task_id: &TaskId,
+        artifact: NewArtifact,
+        limits: ArtifactLimits,
+        files: &ArtifactFiles,
+    ) -> Result<Self, StoreError> {
+        let hash = files::sha256(&artifact.content);
+        let size = u64::try_from(artifact.content.len()).unwrap_or(u64::MAX);
+        let mut file = None;
+        let mut storage_ref = None;
+        let mut part = ArtifactPart {
+            kind: "text".to_owned(),
+            mime: artifact.mime,
+            content: None,
+            uri: None,
+        };
+        if limits.is_inline(&artifact.content) {
+            part.content = String::from_utf8(artifact.content).ok();
+        } else {
+            file = Some(files.stage(task_id, &artifact.artifact_id, &artifact.content)?);
+            storage_ref = Some(files::reference(task_id, &artifact.artifact_id));
+            part.kind = "file".to_owned();
+            part.uri.clone_from(&storage_ref);
+        }
+        Ok(Self {
+            artifact_id: artifact.artifact_id,
+            name: artifact.name,
+            description: artifact.description,
+            part,
+            storage_ref,
+            size,
+            hash,
+            file,
+        })
+    }
+}

@@ -1,0 +1,58 @@
+//! One writing process for a database.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::StoreError;
+
+/// The lock on `<database>.lock`. The system lets go of it when the process ends, however it ends,
+/// so the file itself may stay.
+#[derive(Debug)]
+pub(crate) struct DatabaseLock {
+    _file: File,
+}
+
+impl DatabaseLock {
+    pub(crate) fn take(database: &Path) -> Result<Self, StoreError> {
+        // Two names for one file must not be two locks.
+        let database = std::fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
+        let mut path = database.clone().into_os_string();
+        path.push(".lock");
+        let path = PathBuf::from(path);
+        let failed = |doing: &str, error: std::io::Error| StoreError::Io {
+            doing: format!("{doing} {}", path.display()),
+            source: Arc::new(error),
+        };
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(|error| failed("open", error))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(StoreError::InUse {
+                    path: database,
+                    pid: owner(&mut file),
+                });
+            }
+            Err(TryLockError::Error(error)) => return Err(failed("lock", error)),
+        }
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| file.write_all(std::process::id().to_string().as_bytes()))
+            .map_err(|error| failed("write", error))?;
+        Ok(Self { _file: file })
+    }
+}
+
+/// Who says in the file that it has the lock.
+fn owner(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.take(16).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}

@@ -1,0 +1,113 @@
+//! The one way to the log.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use event_payloads::{ArtifactId, Event, EventId, TaskId};
+
+use crate::{
+    Artifact, Call, Commit, CostQuery, CostRow, OpenCall, StoreError, Subscription, Task, TaskQuery,
+};
+
+/// An append-only log of events with its projections.
+///
+/// Every method fails with [`StoreError`]: the reads with what can be wrong with the storage,
+/// [`append`](Self::append) with a refusal of its rules as well.
+#[async_trait]
+pub trait EventStore: fmt::Debug + Send + Sync {
+    /// A word for what stores: `sqlite`.
+    fn kind(&self) -> &'static str;
+
+    /// Records a commit: all of it or nothing, and on stable storage when this returns.
+    ///
+    /// The events come back with their identifiers, times and positions. If the returned future is
+    /// dropped while it waits, the commit is recorded whole or not at all; nobody can say which
+    /// without reading.
+    ///
+    /// # Errors
+    /// A rule forbids it ([`StoreError::is_refusal`]), or the storage failed.
+    async fn append(&self, commit: Commit) -> Result<Vec<Event>, StoreError>;
+
+    /// A task.
+    async fn task(&self, task_id: &TaskId) -> Result<Option<Task>, StoreError>;
+
+    /// The task whose event has this idempotency key.
+    async fn task_by_key(&self, idempotency_key: &str) -> Result<Option<Task>, StoreError>;
+
+    /// Tasks, newest first.
+    async fn tasks(&self, query: TaskQuery) -> Result<Vec<Task>, StoreError>;
+
+    /// Tasks in no terminal state, oldest first: what a restart has to look after. Old databases
+    /// may hold some in reserved states, which no transition of ours leaves.
+    async fn unfinished_tasks(&self) -> Result<Vec<Task>, StoreError>;
+
+    /// At most `limit` events of a task, by position, after the given one (0: from the start).
+    async fn events(
+        &self,
+        task_id: &TaskId,
+        after_seq: u64,
+        limit: usize,
+    ) -> Result<Vec<Event>, StoreError>;
+
+    /// Where an event stands, to go on after it.
+    async fn position(&self, event_id: &EventId) -> Result<Option<Position>, StoreError>;
+
+    /// The artifacts of a task, oldest first.
+    async fn artifacts(&self, task_id: &TaskId) -> Result<Vec<Artifact>, StoreError>;
+
+    /// The content of an artifact, checked against its size and hash.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if it is not what was stored, or its file is gone.
+    async fn artifact_content(
+        &self,
+        artifact_id: &ArtifactId,
+    ) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// The model calls of a task, by their start.
+    async fn calls(&self, task_id: &TaskId) -> Result<Vec<Call>, StoreError>;
+
+    /// Calls that have no end, oldest first. At the start of a program these are what a crash left.
+    async fn open_calls(&self) -> Result<Vec<OpenCall>, StoreError>;
+
+    /// Adds calls up, one row a group in the order of the group's values. Without groups it is one
+    /// row, also if there is no call.
+    ///
+    /// # Errors
+    /// [`StoreError::Overflow`] if a sum does not fit 64 bits.
+    async fn cost_rollup(&self, query: CostQuery) -> Result<Vec<CostRow>, StoreError>;
+
+    /// Follows a task: every event recorded from now on, see [`Subscription`].
+    fn subscribe(&self, task_id: &TaskId) -> Subscription;
+
+    /// Succeeds if a commit could be recorded now.
+    async fn check(&self) -> Result<(), StoreError>;
+
+    /// Computes tasks and calls anew from the events.
+    async fn rebuild(&self) -> Result<Rebuilt, StoreError>;
+
+    /// Records what was handed over, then closes. What comes later gets [`StoreError::Closed`];
+    /// a second call does nothing.
+    async fn close(&self) -> Result<(), StoreError>;
+}
+
+/// Where an event stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The task that it belongs to.
+    pub task_id: TaskId,
+    /// Its position there.
+    pub task_seq: u64,
+}
+
+/// What a rebuild went over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rebuilt {
+    /// Events read.
+    pub events: u64,
+    /// Model calls found.
+    pub calls: u64,
+    /// Events whose payload has not the shape of its type. What they would have said is missing from
+    /// the projections; the end of a call still ends it, without a cost.
+    pub undecodable: u64,
+}

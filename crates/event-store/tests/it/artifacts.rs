@@ -1,0 +1,264 @@
+//! Contents, in the row or in a file.
+
+use std::path::{Path, PathBuf};
+
+use event_payloads::{ArtifactId, TaskId};
+use event_store::{Commit, EventStore, NewArtifact, SqliteStore, StoreError};
+use rusqlite::params;
+
+use crate::desk::{Desk, commit, created, message, options};
+
+fn artifact(desk: &Desk, content: impl Into<Vec<u8>>) -> NewArtifact {
+    NewArtifact {
+        artifact_id: desk.ids.artifact_id(),
+        name: "llm-response".to_owned(),
+        description: "the whole answer".to_owned(),
+        mime: "text/plain".to_owned(),
+        content: content.into(),
+    }
+}
+
+fn with(task_id: &TaskId, artifact: NewArtifact) -> Commit {
+    commit(task_id, vec![message("a")]).artifact(artifact)
+}
+
+/// Every file under the artifacts folder.
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![dir.join("artifacts")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+async fn content(desk: &Desk, artifact_id: &ArtifactId) -> Result<Option<Vec<u8>>, StoreError> {
+    desk.store.artifact_content(artifact_id).await
+}
+
+#[tokio::test]
+async fn a_short_text_stands_in_the_row() {
+    let desk = Desk::new().await;
+    let task_id = desk.running().await;
+    let new = artifact(&desk, "x".repeat(4096));
+    let id = new.artifact_id.clone();
+    desk.store.append(with(&task_id, new)).await.unwrap();
+    let found = desk.store.artifacts(&task_id).await.unwrap();
+    assert_eq!(
+        (found[0].size, found[0].storage_ref.as_deref()),
+        (4096, None)
+    );
+    assert_eq!(found[0].parts[0].kind, "text");
+    assert_eq!(found[0].hash.len(), 64);
+    assert_eq!(found[0].version, 1);
+    assert_eq!(
+        content(&desk, &id).await.unwrap().unwrap(),
+        "x".repeat(4096).into_bytes()
+    );
+    assert!(files(desk.dir.path()).is_empty());
+    assert_eq!(
+        content(&desk, &"nothing".parse().unwrap()).await.unwrap(),
+        None
+    );
+}
+
+#[tokio::test]
+async fn a_long_text_and_what_is_no_text_are_files() {
+    let desk = Desk::new().await;
+    let task_id = desk.running().await;
+    for bytes in ["y".repeat(4097).into_bytes(), vec![0xff, 0xfe]] {
+        let new = artifact(&desk, bytes.clone());
+        let id = new.artifact_id.clone();
+        desk.store.append(with(&task_id, new)).await.unwrap();
+        assert_eq!(content(&desk, &id).await.unwrap().unwrap(), bytes);
+        let place = desk
+            .dir
+            .path()
+            .join("artifacts")
+            .join(task_id.as_str())
+            .join(id.as_str());
+        assert_eq!(std::fs::read(place).unwrap(), bytes);
+    }
+    let found = desk.store.artifacts(&task_id).await.unwrap();
+    let expected = format!("{task_id}/{}", found[0].artifact_id);
+    assert_eq!(found[0].storage_ref.as_deref(), Some(expected.as_str()));
+    assert_eq!(found[0].parts[0].kind, "file");
+    assert_eq!(found[0].parts[0].uri, found[0].storage_ref);
+    assert_eq!(files(desk.dir.path()).len(), 2, "nothing waits any more");
+}
+
+#[tokio::test]
+async fn a_refused_commit_leaves_no_file_and_touches_no_other() {
+    let desk = Desk::new().await;
+    let task_id = desk.running().await;
+    let first = artifact(&desk, "1".repeat(5_000));
+    let id = first.artifact_id.clone();
+    desk.store
+        .append(with(&task_id, first.clone()))
+        .await
+        .unwrap();
+    // The same name again: refused, and the file that has the name stays what it is.
+    let again = NewArtifact {
+        content: "2".repeat(5_000).into_bytes(),
+        ..first
+    };
+    let error = desk.store.append(with(&task_id, again)).await.unwrap_err();
+    assert!(
+        matches!(error, StoreError::ArtifactExists { .. }),
+        "{error}"
+    );
+    // The file has its place already when the second artifact is refused.
+    let taken = artifact(&desk, "short");
+    let twice = with(&task_id, artifact(&desk, "3".repeat(5_000)))
+        .artifact(taken.clone())
+        .artifact(taken);
+    desk.store.append(twice).await.unwrap_err();
+    let refused = commit(&task_id, vec![created()]).artifact(artifact(&desk, "4".repeat(5_000)));
+    desk.store.append(refused).await.unwrap_err();
+    assert_eq!(files(desk.dir.path()).len(), 1);
+    assert_eq!(
+        content(&desk, &id).await.unwrap().unwrap(),
+        "1".repeat(5_000).into_bytes()
+    );
+}
+
+#[tokio::test]
+async fn the_size_limit_is_told_with_its_number() {
+    let desk = Desk::with(|options| options.max_artifact_bytes(10).inline_threshold(5)).await;
+    let task_id = desk.running().await;
+    let error = desk
+        .store
+        .append(with(&task_id, artifact(&desk, "x".repeat(11))))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            StoreError::ArtifactTooLarge {
+                size: 11,
+                limit: 10,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    desk.store
+        .append(with(&task_id, artifact(&desk, "x".repeat(10))))
+        .await
+        .unwrap();
+    assert_eq!(files(desk.dir.path()).len(), 1);
+}
+
+#[tokio::test]
+async fn no_identifier_leads_out_of_the_folder() {
+    let desk = Desk::new().await;
+    let new = artifact(&desk, "x".repeat(5_000));
+    let outside: TaskId = "..".parse().unwrap();
+    let error = desk
+        .store
+        .append(Commit::new(outside).event(created()).artifact(new))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, StoreError::InvalidCommit { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_changed_short_or_missing_file_is_damage() {
+    let desk = Desk::new().await;
+    let task_id = desk.running().await;
+    let new = artifact(&desk, "x".repeat(5_000));
+    let id = new.artifact_id.clone();
+    desk.store.append(with(&task_id, new)).await.unwrap();
+    let place = files(desk.dir.path()).remove(0);
+    for wrong in ["y".repeat(5_000), "x".repeat(4_999), "x".repeat(50_000)] {
+        std::fs::write(&place, wrong).unwrap();
+        let error = content(&desk, &id).await.unwrap_err();
+        assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
+        assert!(error.to_string().contains(id.as_str()));
+    }
+    std::fs::remove_file(&place).unwrap();
+    let error = content(&desk, &id).await.unwrap_err();
+    assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn old_references_are_read_only_inside_the_folder() {
+    let desk = Desk::new().await;
+    let task_id = desk.running().await;
+    let inside = desk.dir.path().join("artifacts").join("old.txt");
+    let outside = desk.dir.path().join("secret.txt");
+    std::fs::write(&inside, "inside").unwrap();
+    std::fs::write(&outside, "outside").unwrap();
+    let moved = desk.dir.path().join("artifacts").join(task_id.as_str());
+    std::fs::create_dir_all(&moved).unwrap();
+    std::fs::write(moved.join("moved"), "moved").unwrap();
+    let sql = desk.sql();
+    let insert = |id: &str, reference: Option<&str>, parts: &str| {
+        sql.execute(
+            "INSERT INTO artifacts (artifact_id, task_id, ts, name, parts, storage_ref)
+             VALUES (?1, ?2, '2026-03-01 12:00:00', 'llm-response', ?4, ?3)",
+            params![id, task_id.as_str(), reference, parts],
+        )
+        .unwrap();
+    };
+    insert("absolute", inside.to_str(), "[]");
+    insert("moved", Some("/somewhere/else/moved"), "[]");
+    insert("outside", outside.to_str(), "[]");
+    insert("climbing", Some("../secret.txt"), "[]");
+    insert(
+        "inline",
+        None,
+        r#"[{"type":"text","mime":"text/plain","content":"a","uri":null},{"content":"b"}]"#,
+    );
+    insert("empty", None, "[]");
+    insert("broken", None, "no json");
+    let read = async |id: &str| {
+        content(&desk, &id.parse().unwrap())
+            .await
+            .map(Option::unwrap)
+    };
+    assert_eq!(read("absolute").await.unwrap(), b"inside");
+    assert_eq!(read("moved").await.unwrap(), b"moved");
+    assert_eq!(read("inline").await.unwrap(), b"ab");
+    for id in ["outside", "climbing", "empty", "broken"] {
+        let error = read(id).await.unwrap_err();
+        assert!(matches!(error, StoreError::Corrupt { .. }), "{id}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_crash_left_waiting_is_removed_at_the_next_start() {
+    let desk = Desk::new().await;
+    let task_id = desk.running().await;
+    desk.store.close().await.unwrap();
+    let waiting = desk.dir.path().join("artifacts").join(".incoming~");
+    std::fs::write(waiting.join("half"), "half a file").unwrap();
+    let next = SqliteStore::open(options(desk.dir.path())).await.unwrap();
+    assert!(files(desk.dir.path()).is_empty());
+    // Without the folder there is nowhere to write, and no event without its artifact.
+    std::fs::remove_dir(&waiting).unwrap();
+    let error = next
+        .append(with(&task_id, artifact(&desk, "x".repeat(5_000))))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, StoreError::Io { .. }), "{error}");
+    assert_eq!(next.events(&task_id, 0, 9).await.unwrap().len(), 2);
+    // A file in the way of the task's folder fails in the writer.
+    std::fs::create_dir(&waiting).unwrap();
+    let in_the_way = desk.dir.path().join("artifacts").join(task_id.as_str());
+    std::fs::write(&in_the_way, "").unwrap();
+    let error = next
+        .append(with(&task_id, artifact(&desk, "x".repeat(5_000))))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, StoreError::Io { .. }), "{error}");
+    assert_eq!(next.events(&task_id, 0, 9).await.unwrap().len(), 2);
+    assert_eq!(files(desk.dir.path()), [in_the_way]);
+}

@@ -1,0 +1,123 @@
+//! Following a task.
+
+use std::sync::Arc;
+
+use event_payloads::{TaskId, TaskStatus};
+use event_store::{EventStore, Follow, Lagged};
+use tokio::task::JoinSet;
+
+use crate::desk::{Desk, commit, message, moved};
+
+fn follow(desk: &Desk, task_id: &TaskId, after_seq: u64) -> Follow {
+    Follow::new(
+        Arc::clone(&desk.store) as Arc<dyn EventStore>,
+        task_id.clone(),
+        after_seq,
+    )
+}
+
+/// The positions of all events up to the final one.
+async fn to_the_end(mut follow: Follow) -> Vec<u64> {
+    let mut seqs = Vec::new();
+    while let Some(event) = follow.next().await.unwrap() {
+        seqs.push(event.task_seq);
+        if event.is_final() {
+            break;
+        }
+    }
+    seqs
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn followers_that_come_at_any_time_see_each_event_once() {
+    let desk = Desk::new().await;
+    let task_id = desk.running().await;
+    let mut followers = JoinSet::new();
+    let mut writers = JoinSet::new();
+    for _ in 0..8 {
+        let (store, task_id) = (Arc::clone(&desk.store), task_id.clone());
+        writers.spawn(async move {
+            for _ in 0..50 {
+                store
+                    .append(commit(&task_id, vec![message("a")]))
+                    .await
+                    .unwrap();
+            }
+        });
+    }
+    for start in 0..8 {
+        followers.spawn(to_the_end(follow(&desk, &task_id, start)));
+        desk.append(&task_id, vec![message("b")]).await;
+    }
+    writers.join_all().await;
+    desk.append(
+        &task_id,
+        vec![moved(TaskStatus::Running, TaskStatus::Succeeded)],
+    )
+    .await;
+    for seqs in followers.join_all().await {
+        assert_eq!(seqs, (seqs[0]..=411).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test]
+async fn a_subscriber_gets_later_events_of_its_task_only() {
+    let desk = Desk::new().await;
+    let (task_id, other) = (desk.running().await, desk.running().await);
+    let mut subscription = desk.store.subscribe(&task_id);
+    desk.append(&other, vec![message("a")]).await;
+    let events = desk
+        .append(&task_id, vec![message("b"), message("c")])
+        .await;
+    for event in events {
+        assert_eq!(*subscription.next().await.unwrap().unwrap(), event);
+    }
+    desk.store.close().await.unwrap();
+    assert!(subscription.next().await.is_none());
+    assert!(desk.store.subscribe(&task_id).next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_slow_subscriber_is_told_and_a_slow_follower_misses_nothing() {
+    let desk = Desk::new().await;
+    let task_id = desk.running().await;
+    let mut subscription = desk.store.subscribe(&task_id);
+    let mut follow = follow(&desk, &task_id, 2);
+    for _ in 0..3 {
+        desk.append(&task_id, vec![message("a"); 100]).await;
+    }
+    let first = follow.next().await.unwrap().unwrap();
+    assert_eq!(first.task_seq, 3);
+    for _ in 0..4 {
+        desk.append(&task_id, vec![message("a"); 100]).await;
+    }
+    assert!(matches!(
+        subscription.next().await,
+        Some(Err(Lagged { missed: 444 }))
+    ));
+    assert_eq!(subscription.next().await.unwrap().unwrap().task_seq, 447);
+    for seq in 4..=702 {
+        assert_eq!(follow.next().await.unwrap().unwrap().task_seq, seq);
+    }
+    desk.append(&task_id, vec![message("b")]).await;
+    assert_eq!(follow.next().await.unwrap().unwrap().task_seq, 703);
+    desk.store.close().await.unwrap();
+    assert!(follow.next().await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_refused_commit_is_not_told() {
+    let desk = Desk::new().await;
+    let task_id = desk.running().await;
+    let mut subscription = desk.store.subscribe(&task_id);
+    let refused = vec![
+        message("a"),
+        moved(TaskStatus::Created, TaskStatus::Running),
+    ];
+    desk.store
+        .append(commit(&task_id, refused))
+        .await
+        .unwrap_err();
+    desk.append(&task_id, vec![message("b")]).await;
+    assert_eq!(subscription.next().await.unwrap().unwrap().task_seq, 3);
+}

@@ -1,0 +1,16 @@
+//! The store through its public surface.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "the functions that the tests share"
+)]
+
+mod artifacts;
+mod commits;
+mod costs;
+mod desk;
+mod failures;
+mod live;
+mod old_database;
+mod rebuild;
+mod rules;
