@@ -1,0 +1,7 @@
+//! LiteLLM's public price map as data of this crate: how it is made, and how it is read.
+
+mod generate;
+mod read;
+
+pub use generate::{GenerateError, PriceMapSource, generate};
+pub(crate) use read::read;
