@@ -1,0 +1,86 @@
+//! What went wrong on the wire, told apart by what may have reached the proxy.
+
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use hyper_util::client::legacy::Error as ClientError;
+use provider_core::{ProviderError, TimeoutPhase};
+
+/// No answer began.
+pub(crate) fn failed(
+    error: ClientError,
+    address: &str,
+    connect_timeout: Duration,
+    elapsed: Duration,
+) -> ProviderError {
+    let request_sent = !error.is_connect();
+    let io_kind = find::<io::Error>(&error).map(io::Error::kind);
+    if !request_sent && io_kind == Some(io::ErrorKind::TimedOut) {
+        return ProviderError::Timeout {
+            phase: TimeoutPhase::Connect,
+            limit: connect_timeout,
+            elapsed,
+        };
+    }
+    if find::<hyper::Error>(&error).is_some_and(hyper::Error::is_parse) {
+        return ProviderError::InvalidAnswer {
+            reason: "it is not HTTP that we can read".to_owned(),
+            source: Some(error.into()),
+        };
+    }
+    let detail = detail(&error, io_kind, request_sent);
+    ProviderError::Unreachable {
+        address: address.to_owned(),
+        detail,
+        request_sent,
+        source: error.into(),
+    }
+}
+
+fn detail(error: &ClientError, io_kind: Option<io::ErrorKind>, request_sent: bool) -> String {
+    let what = match io_kind {
+        Some(io::ErrorKind::ConnectionRefused) => "connection refused".to_owned(),
+        Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => {
+            "connection reset".to_owned()
+        }
+        _ if find::<hyper::Error>(error).is_some_and(hyper::Error::is_incomplete_message) => {
+            "connection closed before an answer came".to_owned()
+        }
+        _ => innermost(error).to_string(),
+    };
+    let when = if request_sent {
+        ", after the request was sent"
+    } else {
+        ""
+    };
+    format!("{what}{when}")
+}
+
+/// An answer began and did not come whole.
+pub(crate) fn broken_body(error: hyper::Error) -> ProviderError {
+    ProviderError::InvalidAnswer {
+        reason: "it was cut off before its end".to_owned(),
+        source: Some(error.into()),
+    }
+}
+
+/// The first cause of a type.
+fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<T>() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
+
+fn innermost<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+    let mut last = error;
+    while let Some(next) = last.source() {
+        last = next;
+    }
+    last
+}

@@ -1,0 +1,47 @@
+//! A model client over HTTP to a LiteLLM Proxy.
+//!
+//! [`LiteLlmClient`] sends a chat request to the proxy's `/v1/chat/completions` and reads what comes
+//! back with distrust: a cut, oversized or malformed answer is an error, never a success; the model's
+//! name is never the alias; the cost is the proxy's own figure where it has one, our price book's
+//! where it has none, and unavailable with a reason otherwise.
+//!
+//! How the real proxy behaves was measured with LiteLLM 1.102.4; the exchanges are kept as fixtures
+//! under `tests/fixtures/recorded/`.
+//!
+//! A request is sent a second time only if the pooled connection that it was meant for had closed
+//! before any byte of it was written: a call that may have been made is never made twice.
+//!
+//! ```no_run
+//! use cost_tracker::{CostTracker, PriceBook};
+//! use provider_core::{ChatRequest, ModelCall, ModelClient};
+//! use provider_litellm::{LiteLlmClient, LiteLlmConfig};
+//!
+//! # async fn ask() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = LiteLlmConfig::new("http://localhost:4000", "sk-…".into())?;
+//! let client = LiteLlmClient::new(config, CostTracker::new(PriceBook::builtin()))?;
+//! let call = ModelCall {
+//!     model_alias: "planner".into(),
+//!     runtime_group: "main".parse()?,
+//!     request: ChatRequest::from_prompt("What is 2 + 2?"),
+//! };
+//! let answer = client.complete(&call).await?.result;
+//! println!("{} by {}: {:?}", answer.content, answer.model_name, answer.cost);
+//! # Ok(())
+//! # }
+//! ```
+
+mod answer;
+mod client;
+mod config;
+mod directory;
+mod failure;
+mod mask;
+mod model_name;
+mod probe;
+mod refusal;
+mod transport;
+
+pub use client::LiteLlmClient;
+pub use config::{LiteLlmConfig, LiteLlmConfigError};
+pub use directory::ModelInfo;
+pub use probe::ProbeError;

@@ -1,0 +1,120 @@
+//! What the proxy's errors mean. Every rule here was seen in an exchange with LiteLLM 1.102.4.
+
+use std::time::Duration;
+
+use http::header;
+use provider_core::{CallerFault, ProviderError, ProxyReply};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::mask::presentable;
+use crate::transport::Reply;
+
+/// Longest wait that a `Retry-After` is believed.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
+
+/// An answer that is not a success, as the error that it stands for.
+///
+/// Its `x-litellm-response-cost: 0` is not a price, and is not looked at.
+pub(crate) fn refusal(reply: &Reply, own_key: &str) -> ProviderError {
+    if !reply.status.is_client_error() && !reply.status.is_server_error() {
+        return ProviderError::InvalidAnswer {
+            reason: format!(
+                "its status is {}, which no chat completion has; does LITELLM_PROXY_URL name the proxy itself?",
+                reply.status
+            ),
+            source: None,
+        };
+    }
+    let said = said(reply, own_key);
+    match classify(&said, own_key.is_empty()) {
+        Meaning::Key => ProviderError::KeyRejected(said),
+        Meaning::Caller(fault) => ProviderError::Caller { fault, reply: said },
+        Meaning::Upstream => ProviderError::Upstream {
+            retry_after: retry_after(reply),
+            reply: said,
+        },
+    }
+}
+
+enum Meaning {
+    Key,
+    Caller(CallerFault),
+    Upstream,
+}
+
+fn classify(said: &ProxyReply, we_sent_no_key: bool) -> Meaning {
+    let kind = said.error_type.as_deref().unwrap_or_default();
+    let code = said.code.as_deref().unwrap_or_default();
+    let message = &said.message;
+    // The proxy's own words first: LiteLLM wraps what a provider said, and the status with it.
+    if message.contains("ContextWindowExceededError") || code == "context_length_exceeded" {
+        return Meaning::Caller(CallerFault::ContextWindowExceeded);
+    }
+    let refused_content = ["content_policy_violation", "content_filter"].contains(&code);
+    if message.contains("ContentPolicyViolationError") || refused_content {
+        return Meaning::Caller(CallerFault::ContentPolicy);
+    }
+    match said.status {
+        // A proxy without a database answers a wrong key so.
+        400 if kind == "no_db_connection" => Meaning::Key,
+        // The budget of our key at the proxy is used up: nothing is wrong with the request.
+        400 if kind == "budget_exceeded" => Meaning::Upstream,
+        // The provider refused the *proxy's* key. Ours is fine, and so is the request.
+        401 | 403 if message.contains("litellm.") => Meaning::Upstream,
+        401 | 403 => Meaning::Key,
+        // No key at all makes the proxy stumble.
+        500 if we_sent_no_key && kind == "internal_server_error" => Meaning::Key,
+        408 | 429 | 500.. => Meaning::Upstream,
+        _ => Meaning::Caller(CallerFault::InvalidRequest),
+    }
+}
+
+/// The proxy's error body, or what can be said without one.
+fn said(reply: &Reply, own_key: &str) -> ProxyReply {
+    #[derive(Deserialize)]
+    struct Body {
+        error: Inner,
+    }
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Inner {
+        message: Value,
+        r#type: Value,
+        param: Value,
+        code: Value,
+    }
+    let inner = serde_json::from_slice::<Body>(&reply.body)
+        .map(|body| body.error)
+        .unwrap_or_default();
+    let text = |value: &Value| match value {
+        Value::String(text) if text != "None" && !text.is_empty() => {
+            Some(presentable(text, own_key))
+        }
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    };
+    let reason = reply.status.canonical_reason().unwrap_or("unknown status");
+    ProxyReply {
+        status: reply.status.as_u16(),
+        message: text(&inner.message)
+            .unwrap_or_else(|| format!("{reason}, without a readable explanation")),
+        error_type: text(&inner.r#type),
+        param: text(&inner.param),
+        code: text(&inner.code),
+    }
+}
+
+/// `Retry-After` as seconds or as a date, which is compared with the answer's own `Date`.
+fn retry_after(reply: &Reply) -> Option<Duration> {
+    let value = reply.header(header::RETRY_AFTER.as_str())?.trim();
+    let wait = match value.parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok()?,
+        Err(_) => {
+            let at = httpdate::parse_http_date(value).ok()?;
+            let now = httpdate::parse_http_date(reply.header(header::DATE.as_str())?).ok()?;
+            at.duration_since(now).unwrap_or_default()
+        }
+    };
+    Some(wait.min(MAX_RETRY_AFTER))
+}

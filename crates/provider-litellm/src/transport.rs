@@ -1,0 +1,220 @@
+//! HTTP to the proxy: pooled connections, a deadline, a size limit.
+
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body as _, Incoming};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{Client, Error as ClientError};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use provider_core::{ProviderError, TimeoutPhase};
+use secrecy::ExposeSecret;
+
+use crate::LiteLlmConfigError;
+use crate::config::LiteLlmConfig;
+use crate::failure::{broken_body, failed};
+
+/// An idle connection is kept so long; the proxy (uvicorn) closes its end after 5 s by default, and
+/// a connection that closed before it was used again costs nothing but a new one.
+const POOL_IDLE: Duration = Duration::from_secs(30);
+/// Idle connections that are kept.
+const POOL_SIZE: usize = 128;
+
+/// An answer, whole.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Reply {
+    /// A header's text, if it is there and text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+/// The way to the proxy. Root certificates are loaded only for https.
+#[derive(Debug)]
+enum Pool {
+    Plain(Client<HttpConnector, Full<Bytes>>),
+    Tls(Client<HttpsConnector<HttpConnector>, Full<Bytes>>),
+}
+
+#[derive(Debug)]
+pub(crate) struct Transport {
+    config: LiteLlmConfig,
+    pool: Pool,
+    authorization: Option<http::HeaderValue>,
+}
+
+impl Transport {
+    pub(crate) fn new(config: LiteLlmConfig) -> Result<Self, LiteLlmConfigError> {
+        let authorization = authorization(&config)?;
+        let mut tcp = HttpConnector::new();
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(config.connect_timeout));
+        tcp.enforce_http(!config.base.is_https);
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(POOL_IDLE)
+            .pool_max_idle_per_host(POOL_SIZE)
+            // Sends again only what was never written: see the crate's page.
+            .retry_canceled_requests(true);
+        let pool = if config.base.is_https {
+            let tls = HttpsConnectorBuilder::new()
+                .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
+                .map_err(|source| LiteLlmConfigError::Certificates { source })?
+                .https_only()
+                .enable_http1()
+                .wrap_connector(tcp);
+            Pool::Tls(builder.build(tls))
+        } else {
+            Pool::Plain(builder.build(tcp))
+        };
+        Ok(Self {
+            config,
+            pool,
+            authorization,
+        })
+    }
+
+    /// The proxy's key, for masking it.
+    pub(crate) fn key(&self) -> &str {
+        self.config.key.expose_secret()
+    }
+
+    pub(crate) fn call_timeout(&self) -> Duration {
+        self.config.call_timeout
+    }
+
+    /// `POST path` with a JSON body.
+    pub(crate) async fn post(&self, path: &str, body: Bytes) -> Result<Reply, ProviderError> {
+        self.exchange(Method::POST, path, body, self.config.call_timeout)
+            .await
+    }
+
+    /// `GET path` within a limit of its own.
+    pub(crate) async fn get(&self, path: &str, limit: Duration) -> Result<Reply, ProviderError> {
+        self.exchange(Method::GET, path, Bytes::new(), limit).await
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        limit: Duration,
+    ) -> Result<Reply, ProviderError> {
+        let started = Instant::now();
+        let request = self.request(method, path, body)?;
+        match tokio::time::timeout(limit, self.send(request)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(ProviderError::Timeout {
+                phase: TimeoutPhase::Call,
+                limit,
+                elapsed: started.elapsed(),
+            }),
+        }
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<Request<Full<Bytes>>, ProviderError> {
+        // The base URL is checked and the paths are constants: this does not fail.
+        let internal = |source| ProviderError::InvalidAnswer {
+            reason: "the request could not be formed".to_owned(),
+            source: Some(source),
+        };
+        let uri = self
+            .config
+            .base
+            .join(path)
+            .map_err(|error| internal(error.into()))?;
+        let mut request = Request::builder()
+            .method(method)
+            .uri(uri)
+            .header(header::ACCEPT, "application/json");
+        if !body.is_empty() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        if let Some(value) = &self.authorization {
+            request = request.header(header::AUTHORIZATION, value);
+        }
+        request
+            .body(Full::new(body))
+            .map_err(|error| internal(error.into()))
+    }
+
+    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Reply, ProviderError> {
+        let started = Instant::now();
+        let response = self.respond(request).await;
+        let response = response.map_err(|error| {
+            failed(
+                error,
+                &self.config.base.origin,
+                self.config.connect_timeout,
+                started.elapsed(),
+            )
+        })?;
+        let (head, body) = response.into_parts();
+        let body = collect(body, self.config.max_response_bytes).await?;
+        Ok(Reply {
+            status: head.status,
+            headers: head.headers,
+            body,
+        })
+    }
+
+    async fn respond(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, ClientError> {
+        match &self.pool {
+            Pool::Plain(client) => client.request(request).await,
+            Pool::Tls(client) => client.request(request).await,
+        }
+    }
+}
+
+fn authorization(config: &LiteLlmConfig) -> Result<Option<http::HeaderValue>, LiteLlmConfigError> {
+    let key = config.key.expose_secret();
+    if key.is_empty() {
+        return Ok(None);
+    }
+    let mut value = http::HeaderValue::try_from(format!("Bearer {key}"))
+        .map_err(|_| LiteLlmConfigError::Key)?;
+    value.set_sensitive(true);
+    Ok(Some(value))
+}
+
+/// The whole body, at most so many bytes. What is over the limit is not read.
+async fn collect(mut body: Incoming, limit: usize) -> Result<Bytes, ProviderError> {
+    let too_large = || ProviderError::InvalidAnswer {
+        reason: format!("it is larger than {limit} bytes (proxy.max_response_bytes)"),
+        source: None,
+    };
+    let announced = body.size_hint().lower();
+    if announced > u64::try_from(limit).unwrap_or(u64::MAX) {
+        return Err(too_large());
+    }
+    let mut whole = BytesMut::with_capacity(usize::try_from(announced).unwrap_or(0));
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(broken_body)?.into_data() else {
+            continue;
+        };
+        if whole.len() + data.len() > limit {
+            return Err(too_large());
+        }
+        whole.extend_from_slice(&data);
+    }
+    Ok(whole.freeze())
+}

@@ -1,0 +1,87 @@
+//! How much may run and wait at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// How much may run and wait at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Model calls in flight.
+    pub max_running: usize,
+    /// Tasks and calls that wait for one of those.
+    pub max_queued: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_running: 64,
+            max_queued: 1024,
+        }
+    }
+}
+
+/// Too much runs and waits already; nothing was created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{running} calls run and {queued} wait already, which is the limit; try again in {} s", .retry_after.as_secs())]
+pub struct Busy {
+    running: usize,
+    queued: usize,
+    /// When trying again makes sense.
+    pub retry_after: Duration,
+}
+
+/// The door: a slot to be in the house, and in it a place at the table.
+#[derive(Clone, Debug)]
+pub(crate) struct Admission {
+    slots: Arc<Semaphore>,
+    running: Arc<Semaphore>,
+    limits: Limits,
+}
+
+/// Held from being admitted to the end.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    _slot: OwnedSemaphorePermit,
+    running: Arc<Semaphore>,
+}
+
+impl Admission {
+    pub(crate) fn new(limits: Limits) -> Self {
+        let max_running = limits.max_running.clamp(1, Semaphore::MAX_PERMITS / 2);
+        let max_queued = limits.max_queued.min(Semaphore::MAX_PERMITS / 2);
+        Self {
+            slots: Arc::new(Semaphore::new(max_running + max_queued)),
+            running: Arc::new(Semaphore::new(max_running)),
+            limits: Limits {
+                max_running,
+                max_queued,
+            },
+        }
+    }
+
+    /// A slot, at once or not at all.
+    pub(crate) fn enter(&self) -> Result<Slot, Busy> {
+        match self.slots.clone().try_acquire_owned() {
+            Ok(slot) => Ok(Slot {
+                _slot: slot,
+                running: self.running.clone(),
+            }),
+            Err(_) => Err(Busy {
+                running: self.limits.max_running,
+                queued: self.limits.max_queued,
+                retry_after: Duration::from_secs(1),
+            }),
+        }
+    }
+}
+
+impl Slot {
+    /// Waits for its turn. First come, first served.
+    pub(crate) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        // The semaphore is never closed; if it were, nothing may run.
+        self.running.clone().acquire_owned().await.ok()
+    }
+}

@@ -1,0 +1,89 @@
+//! After a crash: what was left open is closed.
+
+use std::collections::BTreeMap;
+
+use event_payloads::{Actor, ModelCallFailed, Payload, StateTransition, TaskId, TaskStatus};
+use event_store::{Commit, EventStore, NewEvent, OpenCall, Parent, StoreError, Task};
+
+use crate::call::unknown_cost;
+use crate::task::SESSION_CHANNEL;
+
+/// The kind of failure of a call that nobody saw end.
+const INTERRUPTED: &str = "interrupted";
+
+/// What was closed at start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Calls that had a start and no end.
+    pub calls: usize,
+    /// Tasks that were ended with them, or that had never come to a call.
+    pub tasks: usize,
+}
+
+/// Closes every dangling call as FAILED, and with it its task.
+///
+/// Only to be called while no other gateway works on the store, before the first request.
+pub(crate) async fn recover(store: &dyn EventStore) -> Result<Recovered, StoreError> {
+    let mut dangling: BTreeMap<TaskId, Vec<OpenCall>> = BTreeMap::new();
+    for call in store.open_calls().await? {
+        dangling.entry(call.task_id.clone()).or_default().push(call);
+    }
+    let mut unfinished: BTreeMap<TaskId, Task> = BTreeMap::new();
+    for task in store.unfinished_tasks().await? {
+        unfinished.insert(task.task_id.clone(), task);
+    }
+    let mut recovered = Recovered::default();
+    for (task_id, calls) in dangling {
+        recovered.calls += calls.len();
+        let failed = calls.iter().map(interrupted);
+        let end = unfinished.remove(&task_id).and_then(|task| ending(&task));
+        recovered.tasks += usize::from(end.is_some());
+        close(store, task_id, failed.chain(end)).await?;
+    }
+    for (task_id, task) in unfinished {
+        let Some(end) = ending(&task) else { continue };
+        recovered.tasks += 1;
+        close(store, task_id, [end]).await?;
+    }
+    Ok(recovered)
+}
+
+async fn close(
+    store: &dyn EventStore,
+    task_id: TaskId,
+    events: impl IntoIterator<Item = NewEvent>,
+) -> Result<(), StoreError> {
+    let commit = events.into_iter().fold(Commit::new(task_id), Commit::event);
+    store.append(commit).await.map(drop)
+}
+
+fn interrupted(call: &OpenCall) -> NewEvent {
+    let failed = ModelCallFailed {
+        model_alias: call.alias.clone(),
+        error_type: INTERRUPTED.to_owned(),
+        error_message: "octo ended in the middle of the call; send the request again".to_owned(),
+        category: call.category.clone(),
+        runtime_group: call.runtime_group.clone(),
+        ..ModelCallFailed::default()
+    }
+    .with_cost(&unknown_cost(INTERRUPTED));
+    NewEvent::new(Actor::System, Payload::ModelCallFailed(Box::new(failed)))
+        .parent(Parent::Event(call.call_id.clone()))
+}
+
+/// The transition that ends a task, if it is one that this gateway was working on.
+///
+/// A session stays open: its other calls have nothing to do with the one that was interrupted. A
+/// task in a reserved state waits for somebody else.
+fn ending(task: &Task) -> Option<NewEvent> {
+    let ours = matches!(task.status, TaskStatus::Created | TaskStatus::Running);
+    if !ours || task.requester.channel == SESSION_CHANNEL {
+        return None;
+    }
+    let payload = Payload::StateTransition(StateTransition {
+        from_status: task.status,
+        to_status: TaskStatus::Failed,
+        reason: INTERRUPTED.to_owned(),
+    });
+    Some(NewEvent::new(Actor::System, payload))
+}

@@ -1,0 +1,320 @@
+//! Tasks: taken, run, cancelled, recovered.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use event_payloads::{EventId, TaskId, TaskStatus};
+use event_store::{Commit, EventStore, IdSource, StoreError, SystemClock};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+
+use crate::admission::{Admission, Slot};
+use crate::call::{CallEnd, PlannedCall, StopReason};
+use crate::live::{LiveTasks, LiveWork};
+use crate::llm::Stop;
+use crate::message::transition;
+use crate::recovery::{Recovered, recover};
+use crate::settle::append_surely;
+use crate::{FallbackPolicy, Limits, LlmService, Message, SubmitError, Submitted};
+
+/// The channel of a task that callers of `/v1` named themselves: it stays open for further calls.
+pub(crate) const SESSION_CHANNEL: &str = "v1-session";
+/// How long `cancel` waits for the work to end. It ends at once, but its record may have to wait.
+const CANCEL_WAIT: Duration = Duration::from_secs(10);
+
+/// Takes work, runs it, and writes down every step. Cheap to clone.
+#[derive(Clone)]
+pub struct TaskService {
+    pub(crate) store: Arc<dyn EventStore>,
+    pub(crate) llm: Arc<LlmService>,
+    pub(crate) ids: Arc<IdSource>,
+    pub(crate) admission: Admission,
+    pub(crate) live: LiveTasks,
+    pub(crate) tracker: TaskTracker,
+    shutdown: CancellationToken,
+}
+
+impl fmt::Debug for TaskService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskService")
+            .field("store", &self.store)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A task that was not cancelled.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CancelError {
+    /// There is no such task.
+    #[error("there is no task {0}")]
+    UnknownTask(TaskId),
+    /// It had ended already.
+    #[error("task {task_id} has ended already: it is {status}")]
+    AlreadyTerminal {
+        /// The task.
+        task_id: TaskId,
+        /// How it ended.
+        status: TaskStatus,
+    },
+    /// It could not be read or written down.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl TaskService {
+    /// A service that writes to this store and has this service make its calls.
+    #[must_use]
+    pub fn new(store: Arc<dyn EventStore>, llm: LlmService, limits: Limits) -> Self {
+        Self {
+            store,
+            llm: Arc::new(llm),
+            ids: Arc::new(IdSource::new(Arc::new(SystemClock))),
+            admission: Admission::new(limits),
+            live: LiveTasks::default(),
+            tracker: TaskTracker::new(),
+            shutdown: CancellationToken::new(),
+        }
+    }
+
+    /// What resolves aliases and makes the calls.
+    #[must_use]
+    pub fn llm(&self) -> &LlmService {
+        &self.llm
+    }
+
+    /// Closes what a crash left open. To be called once, before the first request.
+    ///
+    /// # Errors
+    /// The store can not be read or written.
+    pub async fn recover(&self) -> Result<Recovered, StoreError> {
+        recover(self.store.as_ref()).await
+    }
+
+    /// Takes a message: its task is on disk when this returns, and runs in the background.
+    ///
+    /// # Errors
+    /// [`SubmitError`]; then nothing was created.
+    pub async fn submit(&self, message: Message) -> Result<Submitted, SubmitError> {
+        if let Some(known) = self.store.task_by_key(&message.idempotency_key).await? {
+            return Ok(Submitted {
+                task_id: known.task_id,
+                status: known.status,
+                created: false,
+            });
+        }
+        let slot = self.admission.enter()?;
+        let task_id = self.ids.task_id();
+        match self.store.append(message.opening(task_id.clone())).await {
+            Ok(_) => {}
+            Err(error) => return self.submitted_by_another(error).await,
+        }
+        let submitted = Submitted {
+            task_id: task_id.clone(),
+            status: TaskStatus::Created,
+            created: true,
+        };
+        let work = self.live.begin(&task_id);
+        let span = tracing::info_span!("task", %task_id);
+        let service = self.clone();
+        let run = async move { service.run_message(work, slot, &message, task_id).await };
+        self.tracker.spawn(run.instrument(span));
+        Ok(submitted)
+    }
+
+    /// A refusal because of a key that somebody else used at the same moment is that task.
+    async fn submitted_by_another(&self, error: StoreError) -> Result<Submitted, SubmitError> {
+        let Some(task_id) = error.duplicate_of().cloned() else {
+            return Err(error.into());
+        };
+        let status = self
+            .store
+            .task(&task_id)
+            .await?
+            .map_or(TaskStatus::Created, |task| task.status);
+        Ok(Submitted {
+            task_id,
+            status,
+            created: false,
+        })
+    }
+
+    async fn run_message(self, work: LiveWork, slot: Slot, message: &Message, task_id: TaskId) {
+        let stop = self.stop(&work);
+        let turn = tokio::select! {
+            turn = slot.turn() => turn,
+            reason = stop.stopped() => return self.end_unstarted(&task_id, reason).await,
+        };
+        let planned = self.llm.plan(message.alias(), message.request());
+        let opening = Commit::new(task_id.clone())
+            .event(transition(TaskStatus::Created, TaskStatus::Running, ""))
+            .event(planned.started());
+        let started = match self.start(opening).await {
+            Ok(started) => started,
+            Err(error) => {
+                tracing::error!(%error, "the call was not made: its start could not be recorded");
+                return self.end_unstarted(&task_id, StopReason::Shutdown).await;
+            }
+        };
+        let end = self.llm.run(&planned, FallbackPolicy::Allow, &stop).await;
+        drop(turn);
+        // What could not be recorded is logged; the next start closes it.
+        let _ = self
+            .record_end(&task_id, &planned, started, &end, true)
+            .await;
+    }
+
+    /// Writes the start of a call down; the event that its end has to name comes back.
+    pub(crate) async fn start(&self, opening: Commit) -> Result<EventId, StoreError> {
+        let task_id = opening.task_id.clone();
+        let started = self
+            .store
+            .append(opening)
+            .await?
+            .pop()
+            .map(|event| event.event_id);
+        started.ok_or_else(|| StoreError::InvalidCommit {
+            task_id,
+            reason: "the store gave no event back".to_owned(),
+        })
+    }
+
+    /// Writes the end of a call down, with the state that its task comes to if it owns the task.
+    pub(crate) async fn record_end(
+        &self,
+        task_id: &TaskId,
+        planned: &PlannedCall,
+        started: EventId,
+        end: &CallEnd,
+        owns_task: bool,
+    ) -> Result<(), StoreError> {
+        let record = planned.ended(started, end, self.llm.summary_max_bytes);
+        let mut commit = record
+            .events
+            .into_iter()
+            .fold(Commit::new(task_id.clone()), Commit::event);
+        commit.artifacts.extend(record.artifact);
+        let alone = commit.clone();
+        if owns_task {
+            let (status, reason) = task_end(end);
+            commit = commit.event(transition(TaskStatus::Running, status, reason));
+        }
+        let outcome = match append_surely(self.store.as_ref(), commit).await {
+            // Somebody else ended the task meanwhile. The call still gets its end.
+            Err(StoreError::IllegalTransition { .. }) => {
+                append_surely(self.store.as_ref(), alone).await
+            }
+            outcome => outcome,
+        };
+        outcome.map(drop).inspect_err(|error| {
+            tracing::error!(%task_id, %error, "the end of a call could not be recorded; the next start closes it");
+        })
+    }
+
+    /// Ends a task that never came to a call.
+    async fn end_unstarted(&self, task_id: &TaskId, reason: StopReason) {
+        let (status, reason) = match reason {
+            StopReason::Cancelled => (TaskStatus::Cancelled, "cancelled"),
+            StopReason::Shutdown => (TaskStatus::Failed, "interrupted"),
+        };
+        let commit =
+            Commit::new(task_id.clone()).event(transition(TaskStatus::Created, status, reason));
+        if let Err(error) = append_surely(self.store.as_ref(), commit).await {
+            tracing::error!(%task_id, %error, "the end of a task could not be recorded; the next start closes it");
+        }
+    }
+
+    /// Cancels a task: its calls in flight are aborted and accounted, then it is CANCELLED.
+    ///
+    /// # Errors
+    /// [`CancelError`]: unknown, ended already, or not recorded.
+    pub async fn cancel(&self, task_id: &TaskId) -> Result<(), CancelError> {
+        let before = self.status(task_id).await?;
+        if before.is_terminal() {
+            return Err(CancelError::AlreadyTerminal {
+                task_id: task_id.clone(),
+                status: before,
+            });
+        }
+        if tokio::time::timeout(CANCEL_WAIT, self.live.cancel(task_id))
+            .await
+            .is_err()
+        {
+            tracing::warn!(%task_id, "the cancelled work has not ended yet");
+        }
+        let status = match self.status(task_id).await? {
+            status if status.is_terminal() => status,
+            // Nobody here works on it: it waits, or a session is open.
+            status => self.cancel_idle(task_id, status).await?,
+        };
+        match status {
+            TaskStatus::Cancelled => Ok(()),
+            // It ended by itself before the cancellation came to it.
+            status => Err(CancelError::AlreadyTerminal {
+                task_id: task_id.clone(),
+                status,
+            }),
+        }
+    }
+
+    async fn cancel_idle(
+        &self,
+        task_id: &TaskId,
+        status: TaskStatus,
+    ) -> Result<TaskStatus, CancelError> {
+        let commit = Commit::new(task_id.clone()).event(transition(
+            status,
+            TaskStatus::Cancelled,
+            "cancelled",
+        ));
+        match self.store.append(commit).await {
+            Ok(_) => Ok(TaskStatus::Cancelled),
+            Err(StoreError::IllegalTransition { current, .. }) => Ok(current),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn status(&self, task_id: &TaskId) -> Result<TaskStatus, CancelError> {
+        let task = self.store.task(task_id).await?;
+        Ok(task
+            .ok_or_else(|| CancelError::UnknownTask(task_id.clone()))?
+            .status)
+    }
+
+    /// Lets what is in flight end by itself for so long, then stops it; all of it is recorded.
+    ///
+    /// New work is the caller's to refuse before.
+    pub async fn shut_down(&self, grace: Duration) {
+        self.tracker.close();
+        if tokio::time::timeout(grace, self.tracker.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                open = self.tracker.len(),
+                "the grace period is over, stopping what is in flight"
+            );
+            self.shutdown.cancel();
+            self.tracker.wait().await;
+        }
+    }
+
+    pub(crate) fn stop(&self, work: &LiveWork) -> Stop {
+        Stop {
+            cancel: work.cancel.clone(),
+            shutdown: self.shutdown.clone(),
+        }
+    }
+}
+
+/// The state that the end of its call brings a task to.
+fn task_end(end: &CallEnd) -> (TaskStatus, &'static str) {
+    match end {
+        CallEnd::Completed(_) => (TaskStatus::Succeeded, ""),
+        CallEnd::Failed(error, _) => (TaskStatus::Failed, error.primary().kind()),
+        CallEnd::Stopped(StopReason::Cancelled, _) => (TaskStatus::Cancelled, "cancelled"),
+        CallEnd::Stopped(StopReason::Shutdown, _) => (TaskStatus::Failed, "interrupted"),
+    }
+}
