@@ -1,0 +1,151 @@
+//! The parts, put together from the configuration.
+
+use std::sync::Arc;
+
+use cost_tracker::{CostTracker, OverrideError, PriceBook};
+use event_store::{EventStore, SqliteOptions, SqliteStore, StoreError};
+use provider_core::ModelClient;
+use provider_echo::EchoClient;
+use provider_litellm::{LiteLlmClient, LiteLlmConfig, LiteLlmConfigError};
+use provider_service::{FallbackManager, Limits, LlmService, TaskService};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, CostConfig, LlmMode, ProxyConfig, StorageConfig};
+
+/// The running parts, shared by every request. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// The settings that they were made from.
+    pub config: Arc<Config>,
+    /// The books.
+    pub store: Arc<dyn EventStore>,
+    /// Who does the work.
+    pub tasks: TaskService,
+    /// The client of the proxy; none in echo mode.
+    pub proxy: Option<Arc<LiteLlmClient>>,
+    /// Cancelled when the gateway ends: streams that would go on for ever stop.
+    pub closing: CancellationToken,
+}
+
+/// A part that can not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppError {
+    /// The store does not open.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The proxy's address or the like is wrong.
+    #[error(transparent)]
+    Proxy(#[from] LiteLlmConfigError),
+    /// The user's prices can not be read.
+    #[error("cannot read {path}: {source}")]
+    PricesUnreadable {
+        /// The file.
+        path: std::path::PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The user's prices are wrong.
+    #[error("{path}: {source}")]
+    Prices {
+        /// The file.
+        path: std::path::PathBuf,
+        /// The cause.
+        #[source]
+        source: OverrideError,
+    },
+}
+
+impl App {
+    /// Opens the store for writing, makes the clients, and closes what a crash left open.
+    ///
+    /// # Errors
+    /// A part can not be made, or another gateway has the store.
+    pub async fn start(config: Config) -> Result<Self, AppError> {
+        let proxy = proxy_client(&config)?;
+        let store = SqliteStore::open(store_options(&config.storage)).await?;
+        let store: Arc<dyn EventStore> = Arc::new(store);
+        let llm = LlmService::new(config.aliases.clone(), clients(proxy.clone()))
+            .with_summary_bytes(config.storage.payload_max_bytes);
+        let limits = Limits {
+            max_running: config.tasks.max_running,
+            max_queued: config.tasks.max_queued,
+        };
+        let tasks = TaskService::new(store.clone(), llm, limits);
+        let recovered = tasks.recover().await?;
+        if recovered != Default::default() {
+            tracing::warn!(
+                calls = recovered.calls,
+                tasks = recovered.tasks,
+                "closed what the last run left open"
+            );
+        }
+        Ok(Self {
+            config: Arc::new(config),
+            store,
+            tasks,
+            proxy,
+            closing: CancellationToken::new(),
+        })
+    }
+}
+
+/// The proxy with the echo behind it, or the echo alone.
+fn clients(proxy: Option<Arc<LiteLlmClient>>) -> FallbackManager {
+    let echo = Arc::new(EchoClient);
+    match proxy {
+        Some(proxy) => FallbackManager::new(proxy as Arc<dyn ModelClient>, echo),
+        None => FallbackManager::without_fallback(echo),
+    }
+}
+
+/// The client of the proxy; none in echo mode.
+///
+/// # Errors
+/// A setting of the proxy or of prices is wrong.
+pub fn proxy_client(config: &Config) -> Result<Option<Arc<LiteLlmClient>>, AppError> {
+    if config.mode == LlmMode::Echo {
+        return Ok(None);
+    }
+    let ProxyConfig {
+        url,
+        key,
+        connect_timeout,
+        call_timeout,
+        max_response_bytes,
+    } = config.proxy.clone();
+    let settings = LiteLlmConfig::new(&url, key)?
+        .with_connect_timeout(connect_timeout)
+        .with_call_timeout(call_timeout)
+        .with_max_response_bytes(max_response_bytes);
+    let client = LiteLlmClient::new(settings, cost_tracker(&config.cost)?)?;
+    Ok(Some(Arc::new(client)))
+}
+
+/// The price book with the user's own prices, and the threshold of drift.
+fn cost_tracker(config: &CostConfig) -> Result<CostTracker, AppError> {
+    let book = match &config.prices {
+        None => PriceBook::builtin(),
+        Some(path) => {
+            let text =
+                std::fs::read_to_string(path).map_err(|source| AppError::PricesUnreadable {
+                    path: path.clone(),
+                    source,
+                })?;
+            let book = PriceBook::builtin().with_overrides(&text);
+            Arc::new(book.map_err(|source| AppError::Prices {
+                path: path.clone(),
+                source,
+            })?)
+        }
+    };
+    Ok(CostTracker::new(book).with_threshold(config.drift))
+}
+
+/// How the store is opened, for writing or for reading beside a running gateway.
+#[must_use]
+pub fn store_options(storage: &StorageConfig) -> SqliteOptions {
+    SqliteOptions::new(&storage.db_path, &storage.artifacts_dir)
+        .inline_threshold(storage.artifact_inline_bytes)
+}

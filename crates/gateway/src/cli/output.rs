@@ -1,0 +1,56 @@
+//! The one place that writes to the terminal.
+
+use std::io::{self, IsTerminal, Write};
+
+use serde::Serialize;
+
+/// Prints a line. A reader that has gone (`octo costs | head`) is no error.
+pub(super) fn line(text: impl std::fmt::Display) {
+    let _ = writeln!(io::stdout().lock(), "{text}");
+}
+
+/// Prints a value as indented JSON.
+pub(super) fn json(value: &impl Serialize) {
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => line(text),
+        Err(failure) => error(&failure),
+    }
+}
+
+/// Prints an error with its causes on stderr.
+pub(super) fn error(error: &(dyn std::error::Error + 'static)) {
+    let mut text = format!("{} {error}", paint_err("error:", "31;1"));
+    let mut shown = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        let next = source.to_string();
+        // Many messages hold their cause's already.
+        if !shown.contains(&next) {
+            text.push_str(&format!("\n  because {next}"));
+            shown = next;
+        }
+        cause = source.source();
+    }
+    note(text);
+}
+
+/// Prints a line on stderr.
+pub(super) fn note(text: impl std::fmt::Display) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// A text in a colour, if stdout is a terminal that wants colours.
+pub(super) fn paint(text: &str, code: &str) -> String {
+    painted(text, code, io::stdout().is_terminal())
+}
+
+fn paint_err(text: &str, code: &str) -> String {
+    painted(text, code, io::stderr().is_terminal())
+}
+
+fn painted(text: &str, code: &str, terminal: bool) -> String {
+    if terminal && std::env::var_os("NO_COLOR").is_none() {
+        return format!("\u{1b}[{code}m{text}\u{1b}[0m");
+    }
+    text.to_owned()
+}

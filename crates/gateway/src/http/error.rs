@@ -1,0 +1,296 @@
+//! What a refused request gets: one shape under `/api`, OpenAI's under `/v1`.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use event_payloads::TaskId;
+use event_store::StoreError;
+use provider_service::{Busy, CancelError, SubmitError};
+use serde::Serialize;
+
+/// `{"error": {"code": "TASK_NOT_FOUND", "message": "…"}}`
+#[derive(Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    retry_after: Option<Duration>,
+}
+
+impl ApiError {
+    const fn new(status: StatusCode, code: &'static str, message: String) -> Self {
+        Self {
+            status,
+            code,
+            message,
+            retry_after: None,
+        }
+    }
+
+    /// 422: the request is not what it should be.
+    #[must_use]
+    pub fn validation(message: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "VALIDATION_ERROR",
+            message.into(),
+        )
+    }
+
+    /// 404.
+    #[must_use]
+    pub const fn not_found(code: &'static str, message: String) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code, message)
+    }
+
+    pub(super) fn no_task(task_id: &str) -> Self {
+        let shown = event_payloads::first_chars(task_id, 80).escape_debug();
+        Self::not_found("TASK_NOT_FOUND", format!("there is no task {shown}"))
+    }
+
+    pub(super) const fn wrong_method(message: String) -> Self {
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "METHOD_NOT_ALLOWED",
+            message,
+        )
+    }
+
+    pub(super) const fn unauthorized(message: String) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", message)
+    }
+
+    pub(super) fn too_large(limit: usize) -> Self {
+        let message = format!("the body is larger than {limit} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", message)
+    }
+
+    pub(super) fn slow_body(limit: Duration) -> Self {
+        let message = format!("the body did not come within {} s", limit.as_secs());
+        Self::new(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", message)
+    }
+}
+
+impl From<Busy> for ApiError {
+    fn from(busy: Busy) -> Self {
+        let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "BUSY", busy.to_string());
+        Self {
+            retry_after: Some(busy.retry_after),
+            ..error
+        }
+    }
+}
+
+/// What a store's failure is to an HTTP client: status, code, and when to try again.
+pub(super) fn store_status(error: &StoreError) -> (StatusCode, &'static str, Option<Duration>) {
+    if error.is_full() {
+        return (StatusCode::INSUFFICIENT_STORAGE, "STORAGE_FULL", None);
+    }
+    if error.is_busy() || error.is_closed() {
+        return (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "STORAGE_BUSY",
+            Some(Duration::from_secs(1)),
+        );
+    }
+    if error.is_refusal() {
+        return (StatusCode::CONFLICT, "CONFLICT", None);
+    }
+    (StatusCode::INTERNAL_SERVER_ERROR, "STORAGE_ERROR", None)
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        let (status, code, retry_after) = store_status(&error);
+        if status.is_server_error() {
+            tracing::error!(error = &error as &dyn std::error::Error, "the store failed");
+        }
+        Self {
+            retry_after,
+            ..Self::new(status, code, error.to_string())
+        }
+    }
+}
+
+impl From<SubmitError> for ApiError {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::Busy(busy) => busy.into(),
+            SubmitError::Store(error) => error.into(),
+            other => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "INTERNAL",
+                other.to_string(),
+            ),
+        }
+    }
+}
+
+impl From<CancelError> for ApiError {
+    fn from(error: CancelError) -> Self {
+        match error {
+            CancelError::UnknownTask(task_id) => Self::no_task(task_id.as_str()),
+            CancelError::AlreadyTerminal { .. } => Self::new(
+                StatusCode::CONFLICT,
+                "TASK_ALREADY_TERMINAL",
+                error.to_string(),
+            ),
+            CancelError::Store(error) => error.into(),
+            other => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "INTERNAL",
+                other.to_string(),
+            ),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        #[derive(Serialize)]
+        struct Body {
+            error: Inner,
+        }
+        #[derive(Serialize)]
+        struct Inner {
+            code: &'static str,
+            message: String,
+        }
+        let body = Body {
+            error: Inner {
+                code: self.code,
+                message: self.message,
+            },
+        };
+        let mut response = (self.status, Json(body)).into_response();
+        set_retry_after(response.headers_mut(), self.retry_after);
+        response
+    }
+}
+
+/// `{"error": {"message", "type", "param", "code"}}`, as OpenAI's SDKs read it.
+#[derive(Debug)]
+pub struct OpenAiError {
+    pub(super) status: StatusCode,
+    pub(super) message: String,
+    pub(super) kind: &'static str,
+    pub(super) param: Option<String>,
+    pub(super) code: Option<String>,
+    pub(super) retry_after: Option<Duration>,
+    /// Boxed: an error is rare, and should not make every answer larger.
+    pub(super) headers: Box<HeaderMap>,
+}
+
+impl OpenAiError {
+    pub(super) fn new(
+        status: StatusCode,
+        kind: &'static str,
+        code: &str,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            status,
+            message: message.into(),
+            kind,
+            param: None,
+            code: Some(code.to_owned()),
+            retry_after: None,
+            headers: Box::default(),
+        }
+    }
+
+    /// 400: the caller's fault.
+    pub(super) fn invalid_request(code: &str, message: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "invalid_request_error",
+            code,
+            message,
+        )
+    }
+
+    pub(super) fn with_param(mut self, param: Option<impl Into<String>>) -> Self {
+        self.param = param.map(Into::into);
+        self
+    }
+
+    pub(super) fn with_retry_after(mut self, retry_after: Option<Duration>) -> Self {
+        self.retry_after = retry_after;
+        self
+    }
+
+    pub(super) fn with_task(mut self, task_id: &TaskId) -> Self {
+        set(&mut self.headers, "x-octo-task-id", task_id.as_str());
+        self
+    }
+}
+
+impl From<ApiError> for OpenAiError {
+    fn from(error: ApiError) -> Self {
+        let kind = if error.status.is_server_error() {
+            "server_error"
+        } else {
+            "invalid_request_error"
+        };
+        Self::new(
+            error.status,
+            kind,
+            &error.code.to_lowercase(),
+            error.message,
+        )
+        .with_retry_after(error.retry_after)
+    }
+}
+
+impl IntoResponse for OpenAiError {
+    fn into_response(self) -> Response {
+        #[derive(Serialize)]
+        struct Body {
+            error: Inner,
+        }
+        #[derive(Serialize)]
+        struct Inner {
+            message: String,
+            r#type: &'static str,
+            param: Option<String>,
+            code: Option<String>,
+        }
+        let inner = Inner {
+            message: self.message,
+            r#type: self.kind,
+            param: self.param,
+            code: self.code,
+        };
+        let mut response =
+            (self.status, *self.headers, Json(Body { error: inner })).into_response();
+        set_retry_after(response.headers_mut(), self.retry_after);
+        response
+    }
+}
+
+/// Whole seconds, rounded up: never earlier than asked.
+fn set_retry_after(headers: &mut HeaderMap, retry_after: Option<Duration>) {
+    let Some(wait) = retry_after else { return };
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+}
+
+/// Sets a header to a text; what a header can not carry becomes `?`.
+pub(super) fn set(headers: &mut HeaderMap, name: &'static str, text: &str) {
+    let safe: String = text
+        .chars()
+        .take(500)
+        .map(|c| {
+            if c == ' ' || c.is_ascii_graphic() {
+                c
+            } else {
+                '?'
+            }
+        })
+        .collect();
+    if let Ok(value) = HeaderValue::try_from(safe) {
+        headers.insert(HeaderName::from_static(name), value);
+    }
+}

@@ -1,0 +1,7 @@
+//! `octo`: see `octo --help`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    gateway::cli::main()
+}

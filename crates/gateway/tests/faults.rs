@@ -1,0 +1,481 @@
+//! `octo` as a process, treated badly: killed, ended, started twice, flooded.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops where something is missing"
+)]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::atomic::Ordering;
+
+use serde_json::{Value, json};
+use support::client::{send, try_send};
+use support::upstream::Upstream;
+use support::{Gateway, LIMIT, payload, types};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::task::JoinSet;
+
+/// An `octo serve`, killed when dropped.
+struct Octo {
+    child: Child,
+    address: SocketAddr,
+}
+
+fn octo(data: &Path, upstream: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_octo"));
+    command
+        .current_dir(data)
+        .env_clear()
+        .env("OCTOAGENT_DATA_DIR", data.join("data"))
+        .env("LITELLM_PROXY_URL", upstream)
+        .env("OCTO_LISTEN", "127.0.0.1:0")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+impl Octo {
+    async fn start(data: &Path, upstream: &str) -> Self {
+        let mut child = octo(data, upstream)
+            .arg("serve")
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let line = tokio::time::timeout(LIMIT, lines.next_line())
+            .await
+            .unwrap()
+            .unwrap();
+        let line = line.unwrap_or_else(|| panic!("octo ended before it listened"));
+        let address = line
+            .strip_prefix("listening on http://")
+            .unwrap()
+            .parse()
+            .unwrap();
+        Self { child, address }
+    }
+
+    async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// SIGTERM, and the exit code that follows.
+    async fn end(mut self) -> Option<i32> {
+        let pid = self.child.id().unwrap().to_string();
+        Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .await
+            .unwrap();
+        tokio::time::timeout(LIMIT, self.child.wait())
+            .await
+            .unwrap()
+            .unwrap()
+            .code()
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        send(self.address, "GET", path, &[], b"").await.json()
+    }
+}
+
+fn message(key: usize) -> Vec<u8> {
+    json!({"text": format!("message {key}"), "idempotency_key": format!("key-{key}")})
+        .to_string()
+        .into_bytes()
+}
+
+/// Every task has ended, with a complete chain and exactly one end for each call.
+async fn check_books(octo: &Octo) -> Vec<Value> {
+    let tasks = octo.get("/api/tasks").await["tasks"]
+        .as_array()
+        .unwrap()
+        .clone();
+    let mut views = Vec::new();
+    for task in tasks {
+        let view = octo
+            .get(&format!("/api/tasks/{}", task["task_id"].as_str().unwrap()))
+            .await;
+        let status = view["task"]["status"].as_str().unwrap().to_owned();
+        assert!(
+            ["SUCCEEDED", "FAILED", "CANCELLED"].contains(&status.as_str()),
+            "{view}"
+        );
+        let types = types(&view);
+        let count = |kind: &str| types.iter().filter(|each| *each == kind).count();
+        let ends = count("MODEL_CALL_COMPLETED") + count("MODEL_CALL_FAILED");
+        assert_eq!(
+            ends,
+            count("MODEL_CALL_STARTED"),
+            "each call ends exactly once: {types:?}"
+        );
+        assert_eq!(types.last().unwrap(), "STATE_TRANSITION");
+        views.push(view);
+    }
+    views
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_in_the_middle_of_calls_octo_closes_them_at_the_next_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let upstream = Upstream::closed().await;
+    let first = Octo::start(dir.path(), &upstream.url()).await;
+    let mut acknowledged = BTreeSet::new();
+    for key in 0..20 {
+        let taken = send(first.address, "POST", "/api/message", &[], &message(key)).await;
+        assert_eq!(taken.status, 201);
+        acknowledged.insert(taken.json()["task_id"].as_str().unwrap().to_owned());
+    }
+    upstream.waiting.acquire_many(20).await.unwrap().forget();
+    // Some of them end, the rest is caught in mid-air.
+    upstream.gate.add_permits(7);
+    first.kill().await;
+
+    let second = Octo::start(dir.path(), &upstream.url()).await;
+    let views = check_books(&second).await;
+    let found: BTreeSet<String> = views
+        .iter()
+        .map(|view| view["task"]["task_id"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        found, acknowledged,
+        "no acknowledged message is missing, none came twice"
+    );
+    let interrupted: Vec<&Value> = views
+        .iter()
+        .filter(|view| view["task"]["status"] == "FAILED")
+        .collect();
+    assert!(
+        interrupted.len() >= 13,
+        "at least those that never got an answer: {}",
+        interrupted.len()
+    );
+    for view in interrupted {
+        let failed = payload(view, "MODEL_CALL_FAILED");
+        assert_eq!(
+            (&failed["error_type"], &failed["cost_unavailable"]),
+            (&json!("interrupted"), &json!(true))
+        );
+    }
+    let costs = second.get("/api/costs").await;
+    assert_eq!(
+        (&costs["total"]["calls"], &costs["total"]["open_calls"]),
+        (&json!(20), &json!(0))
+    );
+    // A message that was acknowledged before the crash is still known by its key.
+    let again = send(second.address, "POST", "/api/message", &[], &message(3)).await;
+    assert_eq!(
+        (again.status.as_u16(), &again.json()["created"]),
+        (200, &json!(false))
+    );
+    assert_eq!(second.end().await, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_kills_at_any_moment_leave_complete_books() {
+    let dir = tempfile::tempdir().unwrap();
+    let upstream = Upstream::open().await;
+    let mut acknowledged = BTreeSet::new();
+    for round in 0..10_usize {
+        let octo = Octo::start(dir.path(), &upstream.url()).await;
+        let mut sends = JoinSet::new();
+        for key in 0..30 {
+            let address = octo.address;
+            sends.spawn(async move {
+                try_send(
+                    address,
+                    "POST",
+                    "/api/message",
+                    &[],
+                    &message(round * 100 + key),
+                )
+                .await
+                .ok()
+            });
+        }
+        // The kill falls somewhere among them: after as many answers as the round's number.
+        for _ in 0..=round * 3 {
+            if let Some(Ok(Some(answer))) = sends.join_next().await {
+                assert_eq!(answer.status, 201, "{answer:?}");
+                acknowledged.insert(answer.json()["task_id"].as_str().unwrap().to_owned());
+            }
+        }
+        octo.kill().await;
+    }
+    let octo = Octo::start(dir.path(), &upstream.url()).await;
+    let views = check_books(&octo).await;
+    let found: BTreeSet<String> = views
+        .iter()
+        .map(|view| view["task"]["task_id"].as_str().unwrap().to_owned())
+        .collect();
+    assert!(
+        found.is_superset(&acknowledged),
+        "lost: {:?}",
+        acknowledged.difference(&found)
+    );
+    assert!(acknowledged.len() >= 100);
+    assert_eq!(octo.end().await, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigterm_lets_a_call_in_flight_finish() {
+    let dir = tempfile::tempdir().unwrap();
+    let upstream = Upstream::closed().await;
+    let octo = Octo::start(dir.path(), &upstream.url()).await;
+    let address = octo.address;
+    let mut call = JoinSet::new();
+    let body =
+        json!({"model": "planner", "messages": [{"role": "user", "content": "hi"}]}).to_string();
+    call.spawn(async move {
+        send(
+            address,
+            "POST",
+            "/v1/chat/completions",
+            &[],
+            body.as_bytes(),
+        )
+        .await
+    });
+    upstream.waiting.acquire().await.unwrap().forget();
+    let mut end = JoinSet::new();
+    end.spawn(octo.end());
+    // New work is refused from now on; only then the answer may come.
+    let deadline = tokio::time::Instant::now() + LIMIT;
+    while tokio::net::TcpStream::connect(address).await.is_ok() {
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "it still takes connections"
+        );
+        tokio::task::yield_now().await;
+    }
+    upstream.gate.add_permits(1);
+    let answer = call.join_next().await.unwrap().unwrap();
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(end.join_next().await.unwrap().unwrap(), Some(0));
+}
+
+#[tokio::test]
+async fn a_second_octo_on_the_same_store_is_refused_and_ask_goes_through_the_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let upstream = Upstream::open().await;
+    let first = Octo::start(dir.path(), &upstream.url()).await;
+    let second = octo(dir.path(), &upstream.url())
+        .arg("serve")
+        .output()
+        .await
+        .unwrap();
+    assert_eq!(second.status.code(), Some(1));
+    let message = String::from_utf8(second.stderr).unwrap();
+    assert!(message.contains("another octo"), "{message}");
+
+    let mut ask = octo(dir.path(), &upstream.url());
+    ask.env("OCTO_LISTEN", first.address.to_string())
+        .args(["ask", "2+2?", "--alias", "planner", "--json"]);
+    let asked = ask.output().await.unwrap();
+    assert_eq!(
+        asked.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&asked.stderr)
+    );
+    let shown: Value = serde_json::from_slice(&asked.stdout).unwrap();
+    assert_eq!(
+        (&shown["content"], &shown["model_name"]),
+        (&json!("Four."), &json!("gpt-4o-mini"))
+    );
+    assert_eq!(shown["cost_usd"].to_string(), "0.000006");
+
+    let costs = octo(dir.path(), &upstream.url())
+        .args(["costs", "--group-by", "alias"])
+        .output()
+        .await
+        .unwrap();
+    assert_eq!(
+        costs.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&costs.stderr)
+    );
+    let table = String::from_utf8(costs.stdout).unwrap();
+    assert!(
+        table.contains("planner") && table.contains("0.000006"),
+        "{table}"
+    );
+    assert_eq!(first.end().await, Some(0));
+}
+
+#[tokio::test]
+async fn ask_alone_keeps_the_same_books() {
+    let dir = tempfile::tempdir().unwrap();
+    let upstream = Upstream::open().await;
+    let asked = octo(dir.path(), &upstream.url())
+        .args(["ask", "2+2?"])
+        .output()
+        .await
+        .unwrap();
+    assert_eq!(
+        asked.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&asked.stderr)
+    );
+    let text = String::from_utf8(asked.stdout).unwrap();
+    assert!(
+        text.starts_with("Four.\n")
+            && text.contains("gpt-4o-mini")
+            && text.contains("0.000006 USD"),
+        "{text}"
+    );
+    let echoed = octo(dir.path(), "http://127.0.0.1:1")
+        .args(["ask", "Anybody?"])
+        .output()
+        .await
+        .unwrap();
+    assert_eq!(echoed.status.code(), Some(3), "only the fallback answered");
+    let costs = octo(dir.path(), &upstream.url())
+        .args(["costs", "--json"])
+        .output()
+        .await
+        .unwrap();
+    let report: Value = serde_json::from_slice(&costs.stdout).unwrap();
+    assert_eq!(
+        (
+            &report["total"]["calls"],
+            &report["total"]["fallback_calls"]
+        ),
+        (&json!(2), &json!(1))
+    );
+    for (args, code) in [
+        (vec!["costs", "--from", "soon"], 2),
+        (vec!["costs", "--task", "nobody"], 1),
+        (vec!["dance"], 2),
+    ] {
+        let refused = octo(dir.path(), &upstream.url())
+            .args(&args)
+            .output()
+            .await
+            .unwrap();
+        assert_eq!(refused.status.code(), Some(code), "{args:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn five_hundred_concurrent_messages_through_a_slow_upstream_all_end() {
+    let upstream = Upstream::closed().await;
+    let gateway = Gateway::start(&[("LITELLM_PROXY_URL", &upstream.url())]).await;
+    let mut sends = JoinSet::new();
+    for key in 0..500 {
+        let address = gateway.address;
+        sends.spawn(async move { send(address, "POST", "/api/message", &[], &message(key)).await });
+    }
+    let taken = sends.join_all().await;
+    assert!(taken.iter().all(|answer| answer.status == 201));
+    // Slow: an answer leaves only when another call has come in behind it.
+    let gate = upstream.gate.clone();
+    let waiting = upstream.waiting.clone();
+    let mut pump = JoinSet::new();
+    pump.spawn(async move {
+        for _ in 0..500 {
+            waiting.acquire().await.unwrap().forget();
+            gate.add_permits(1);
+        }
+    });
+    let mut streams = JoinSet::new();
+    for answer in &taken {
+        let (address, path) = (
+            gateway.address,
+            format!(
+                "/api/stream/task/{}",
+                answer.json()["task_id"].as_str().unwrap()
+            ),
+        );
+        streams.spawn(async move { send(address, "GET", &path, &[], b"").await });
+    }
+    streams.join_all().await;
+    pump.join_all().await;
+    for answer in &taken {
+        let view = gateway
+            .get(&format!(
+                "/api/tasks/{}",
+                answer.json()["task_id"].as_str().unwrap()
+            ))
+            .await
+            .json();
+        assert_eq!(view["task"]["status"], "SUCCEEDED");
+        assert_eq!(
+            types(&view),
+            [
+                "TASK_CREATED",
+                "USER_MESSAGE",
+                "STATE_TRANSITION",
+                "MODEL_CALL_STARTED",
+                "MODEL_CALL_COMPLETED",
+                "ARTIFACT_CREATED",
+                "STATE_TRANSITION",
+            ]
+        );
+    }
+    assert_eq!(
+        upstream.calls.load(Ordering::SeqCst),
+        500,
+        "no call was made twice"
+    );
+    let costs = gateway.get("/api/costs").await.json();
+    assert_eq!(costs["total"]["cost_usd"].to_string(), "0.003");
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_with_retry_after_and_creates_nothing() {
+    let upstream = Upstream::closed().await;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("octo.toml");
+    std::fs::write(&file, "[tasks]\nmax_running = 1\nmax_queued = 1\n").unwrap();
+    let environment = gateway::config::Environment::of_pairs([
+        (
+            "OCTOAGENT_DATA_DIR",
+            dir.path().join("data").to_str().unwrap().to_owned(),
+        ),
+        ("OCTO_LISTEN", "127.0.0.1:0".to_owned()),
+        ("LITELLM_PROXY_URL", upstream.url()),
+    ]);
+    let overrides = gateway::config::Overrides {
+        config: Some(file),
+        listen: None,
+    };
+    let config = gateway::config::Config::load(&environment, &overrides).unwrap();
+    let gateway = Gateway::start_with(dir, config).await;
+    for key in 0..2 {
+        assert_eq!(
+            send(gateway.address, "POST", "/api/message", &[], &message(key))
+                .await
+                .status,
+            201
+        );
+    }
+    let refused = send(gateway.address, "POST", "/api/message", &[], &message(2)).await;
+    assert_eq!(
+        (refused.status.as_u16(), refused.header("retry-after")),
+        (503, Some("1"))
+    );
+    assert_eq!(refused.json()["error"]["code"], "BUSY");
+    assert_eq!(
+        gateway.get("/api/tasks").await.json()["tasks"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+    upstream.gate.add_permits(2);
+    gateway.stop().await;
+}
