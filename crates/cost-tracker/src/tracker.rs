@@ -45,6 +45,8 @@ impl CostTracker {
     /// `provider` and `model` name the real model (`x-litellm-model-name`), never an alias or a group;
     /// `model` may begin with the provider. `usage` is what [`parse_usage`](crate::parse_usage) said.
     ///
+    /// The amount is in whole picodollars ([`Usd::rounded`]): the event and the sums agree on it.
+    ///
     /// | the proxy reports | the price book says | the cost is |
     /// | --- | --- | --- |
     /// | more than 0 | an amount | the proxy's; with drift if the two differ too much |
@@ -74,9 +76,11 @@ impl CostTracker {
             (ProxyCost::Reported(theirs), Err(reason)) if theirs.is_zero() => Cost::Unavailable(
                 format!("the proxy reports 0 USD, which nothing confirms: {reason}"),
             ),
-            (ProxyCost::Reported(theirs), Err(_)) => Cost::known(*theirs, CostSource::Proxy),
+            (ProxyCost::Reported(theirs), Err(_)) => {
+                Cost::known(theirs.rounded(), CostSource::Proxy)
+            }
             (ProxyCost::Silent | ProxyCost::Invalid(_), Ok(ours)) => {
-                Cost::known(ours.total, source(&ours))
+                Cost::known(ours.total.rounded(), source(&ours))
             }
             (ProxyCost::Silent, Err(reason)) => {
                 Cost::Unavailable(format!("the proxy reports no cost, and {reason}"))
@@ -91,7 +95,7 @@ impl CostTracker {
         let silent_zero = theirs.is_zero() && !ours.total.is_zero();
         let drifts = silent_zero || self.threshold.is_exceeded(theirs, ours.total);
         Cost::Known {
-            usd: if silent_zero { ours.total } else { theirs },
+            usd: if silent_zero { ours.total } else { theirs }.rounded(),
             source: if silent_zero {
                 source(ours)
             } else {

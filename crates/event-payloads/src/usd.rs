@@ -83,6 +83,19 @@ impl Usd {
         Picodollars(i64::try_from(pico.mantissa()).unwrap_or(i64::MAX))
     }
 
+    /// The amount in whole picodollars, rounded half to even.
+    ///
+    /// What a call costs is settled to this, so that its event, its header and the sums in SQL show
+    /// the same figure, and the noise of a float that somebody else computed with
+    /// (`3.6999999999999997e-6`) is gone.
+    #[must_use]
+    pub fn rounded(self) -> Self {
+        let rounded = self
+            .0
+            .round_dp_with_strategy(PICO_SCALE, RoundingStrategy::MidpointNearestEven);
+        Self(rounded.normalize())
+    }
+
     /// The sum, or `None` above [`Usd::MAX`].
     #[must_use]
     pub fn checked_add(self, other: Self) -> Option<Self> {
@@ -274,6 +287,13 @@ mod tests {
         assert_eq!(usd("0.0000000000005").to_picodollars().get(), 0);
         assert_eq!(usd("0.0000000000015").to_picodollars().get(), 2);
         assert_eq!(Usd::MAX.to_picodollars().get(), 9_223_372_000_000_000_000);
+    }
+
+    #[test]
+    fn a_settled_amount_has_no_float_noise_and_equals_its_picodollars() {
+        let noisy = usd("3.6999999999999997e-6");
+        assert_eq!(noisy.rounded().to_string(), "0.0000037");
+        assert_eq!(noisy.to_picodollars().to_usd().unwrap(), noisy.rounded());
     }
 
     #[test]

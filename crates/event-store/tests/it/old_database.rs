@@ -10,32 +10,7 @@ use tempfile::TempDir;
 use crate::desk::{Desk, completed, database, dump, moved, options};
 
 /// The layout that installations have (as of 2026-03).
-const OLD_LAYOUT: &str = "
-PRAGMA journal_mode = WAL;
-CREATE TABLE tasks (task_id TEXT PRIMARY KEY, created_at TEXT NOT NULL, updated_at TEXT NOT NULL,
-  status TEXT NOT NULL DEFAULT 'CREATED', title TEXT NOT NULL DEFAULT '',
-  thread_id TEXT NOT NULL DEFAULT 'default', scope_id TEXT NOT NULL DEFAULT '',
-  requester TEXT NOT NULL DEFAULT '{}', risk_level TEXT NOT NULL DEFAULT 'low',
-  pointers TEXT NOT NULL DEFAULT '{}');
-CREATE INDEX idx_tasks_status ON tasks(status);
-CREATE INDEX idx_tasks_thread_id ON tasks(thread_id);
-CREATE INDEX idx_tasks_created_at ON tasks(created_at DESC);
-CREATE TABLE events (event_id TEXT PRIMARY KEY, task_id TEXT NOT NULL, task_seq INTEGER NOT NULL,
-  ts TEXT NOT NULL, type TEXT NOT NULL, schema_version INTEGER NOT NULL DEFAULT 1,
-  actor TEXT NOT NULL, payload TEXT NOT NULL DEFAULT '{}', trace_id TEXT NOT NULL DEFAULT '',
-  span_id TEXT NOT NULL DEFAULT '', parent_event_id TEXT, idempotency_key TEXT,
-  FOREIGN KEY (task_id) REFERENCES tasks(task_id));
-CREATE UNIQUE INDEX idx_events_task_seq ON events(task_id, task_seq);
-CREATE INDEX idx_events_task_ts ON events(task_id, ts);
-CREATE UNIQUE INDEX idx_events_idempotency_key ON events(idempotency_key)
-  WHERE idempotency_key IS NOT NULL;
-CREATE TABLE artifacts (artifact_id TEXT PRIMARY KEY, task_id TEXT NOT NULL, ts TEXT NOT NULL,
-  name TEXT NOT NULL, description TEXT NOT NULL DEFAULT '', parts TEXT NOT NULL DEFAULT '[]',
-  storage_ref TEXT, size INTEGER NOT NULL DEFAULT 0, hash TEXT NOT NULL DEFAULT '',
-  version INTEGER NOT NULL DEFAULT 1, FOREIGN KEY (task_id) REFERENCES tasks(task_id));
-CREATE INDEX idx_artifacts_task_id ON artifacts(task_id);
-CREATE TABLE task_jobs (job_id TEXT PRIMARY KEY, task_id TEXT NOT NULL REFERENCES tasks(task_id));
-";
+const OLD_LAYOUT: &str = include_str!("../fixtures/python_layout.sql");
 
 const ONE: &str = "01KJN4VZZZ0000000000000000";
 const TWO: &str = "01KJN4VZZZ0000000000000001";
