@@ -1,3 +1,66 @@
-//! The project's own tasks.
+//! The project's own tasks: `cargo xtask --help` lists them. One file a task; this one only dispatches.
 
-fn main() {}
+mod bench;
+mod ci;
+mod commands;
+mod coverage;
+mod integration;
+mod parts;
+mod record;
+mod schema;
+mod steps;
+mod test;
+mod tools;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The project's own tasks.
+///
+/// New here? `cargo xtask up` starts everything and shows a real answer; `cargo xtask test` runs every test.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    disable_help_subcommand = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    Up(up::Args),
+    Test(test::Args),
+    Integration(integration::Args),
+    Schema(schema::Args),
+    /// Record the answers of the real proxy that the tests of `provider-litellm` replay
+    Record,
+    Coverage(coverage::Args),
+    Bench(bench::Args),
+    Ci(ci::Args),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().task {
+        Task::Up(args) => up::run(args).map(done),
+        Task::Test(args) => test::run(&args),
+        Task::Integration(args) => integration::run(&args),
+        Task::Schema(args) => schema::run(&args).map(done),
+        Task::Record => record::run().map(done),
+        Task::Coverage(coverage::Args {}) => coverage::run().map(done),
+        Task::Bench(args) => bench::run(&args),
+        Task::Ci(args) => ci::run(&args).map(done),
+    };
+    outcome.unwrap_or_else(|error| {
+        steps::failed(&error);
+        ExitCode::FAILURE
+    })
+}
+
+fn done((): ()) -> ExitCode {
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,46 @@
+//! The real parts as owned processes: a LiteLLM Proxy and a local language model, no key needed.
+//!
+//! Everything comes from the Python package index, pinned by hash, and lives under `target/real-stack/`. A
+//! part listens on a free port of the loopback address and ends when it is told to, when its handle is
+//! dropped, and when the process that started it dies, however that happens.
+//!
+//! ```no_run
+//! use real_stack::{Environments, LiteLlmProxy, LocalModel, ProxyConfig, ProxyOptions};
+//!
+//! # async fn example() -> Result<(), real_stack::StackError> {
+//! let environments = Environments::ensure(|step| eprintln!("{step}"))?;
+//! let mut model = LocalModel::start(&environments).await?;
+//! let config = real_stack::workspace_root().join("config/litellm-local.yaml");
+//! let options = ProxyOptions {
+//!     config: ProxyConfig::File(config),
+//!     master_key: "sk-of-this-run".to_owned(),
+//!     env: vec![("OCTO_LOCAL_MODEL_URL".to_owned(), model.url())],
+//! };
+//! let mut proxy = LiteLlmProxy::start(&environments, options).await?;
+//! println!("{} asks for a key", proxy.url());
+//! proxy.stop().await?;
+//! model.stop().await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod environments;
+mod error;
+mod exchange;
+mod layout;
+mod log;
+mod model;
+mod port;
+mod process;
+mod proxy;
+mod python;
+mod server;
+mod setup;
+mod venv;
+
+pub use environments::Environments;
+pub use error::StackError;
+pub use exchange::{Answer, Exchange};
+pub use layout::workspace_root;
+pub use model::LocalModel;
+pub use proxy::{LiteLlmProxy, ProxyConfig, ProxyOptions};

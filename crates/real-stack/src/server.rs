@@ -1,0 +1,166 @@
+//! A server among the real parts: a port, a process, and a probe that says when it answers.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::layout::Layout;
+use crate::log::Log;
+use crate::process::{Launch, OwnedProcess};
+use crate::{Exchange, StackError, port};
+
+/// How long a part may take until it answers.
+const READY_WITHIN: Duration = Duration::from_secs(120);
+
+/// Pause between two probes.
+const PROBE_EVERY: Duration = Duration::from_millis(100);
+
+/// How often a new port is tried when another process was faster.
+const PORT_TRIES: u32 = 4;
+
+/// All it takes to start one server, again and again. No `Debug`: it carries keys.
+pub(crate) struct Recipe {
+    pub(crate) part: &'static str,
+    /// First part of the log's file name.
+    pub(crate) log_name: &'static str,
+    pub(crate) python: PathBuf,
+    /// Arguments of `owned.py`; the port follows as the last one.
+    pub(crate) arguments: Vec<OsString>,
+    pub(crate) environment: Vec<(String, String)>,
+    pub(crate) probe: Probe,
+}
+
+/// What to ask, and what a good answer contains: a foreign server on our port does not pass for ours.
+pub(crate) struct Probe {
+    pub(crate) path: &'static str,
+    pub(crate) key: String,
+    pub(crate) expects: &'static str,
+}
+
+/// A started server.
+pub(crate) struct Server {
+    recipe: Recipe,
+    layout: Layout,
+    port: u16,
+    process: OwnedProcess,
+}
+
+impl Server {
+    /// Starts it on a free port and waits until it answers.
+    pub(crate) async fn start(mut recipe: Recipe, mut layout: Layout) -> Result<Self, StackError> {
+        for _ in 0..PORT_TRIES {
+            let port = port::pick()?;
+            let process = launch(&recipe, &layout, port)?;
+            let mut server = Self {
+                recipe,
+                layout,
+                port,
+                process,
+            };
+            match server.ready().await {
+                Ok(()) => return Ok(server),
+                Err(StackError::EndedEarly { .. }) if !port::is_free(port) => {
+                    recipe = server.recipe;
+                    layout = server.layout;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(StackError::PortsTaken {
+            part: recipe.part,
+            times: PORT_TRIES,
+        })
+    }
+
+    /// Ends it if it runs, starts it on the same port and waits until it answers.
+    pub(crate) async fn restart(&mut self) -> Result<(), StackError> {
+        self.process.stop().await?;
+        self.process = launch(&self.recipe, &self.layout, self.port)?;
+        self.ready().await
+    }
+
+    pub(crate) async fn stop(&mut self) -> Result<(), StackError> {
+        self.process.stop().await
+    }
+
+    pub(crate) fn kill(&mut self) -> Result<(), StackError> {
+        self.process.kill()
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
+    pub(crate) fn log_path(&self) -> &Path {
+        self.process.log().path()
+    }
+
+    pub(crate) fn is_running(&mut self) -> Result<bool, StackError> {
+        Ok(self.process.ended()?.is_none())
+    }
+
+    async fn ready(&mut self) -> Result<(), StackError> {
+        let since = Instant::now();
+        let mut probe = String::from("none answered yet");
+        while since.elapsed() < READY_WITHIN {
+            let answer = self.probe().await;
+            self.check_alive()?;
+            match answer {
+                Ok(()) => return Ok(()),
+                Err(reason) => probe = reason,
+            }
+            tokio::time::sleep(PROBE_EVERY).await;
+        }
+        let log = self.process.log();
+        Err(StackError::NotReady {
+            part: self.recipe.part,
+            limit: READY_WITHIN,
+            probe,
+            log: log.path().to_path_buf(),
+            tail: log.tail(),
+        })
+    }
+
+    async fn probe(&self) -> Result<(), String> {
+        let probe = &self.recipe.probe;
+        let url = format!("http://127.0.0.1:{}{}", self.port, probe.path);
+        let exchange = Exchange::get(url)
+            .bearer(&probe.key)
+            .within(Duration::from_secs(5));
+        let answer = exchange.send().await.map_err(|error| error.to_string())?;
+        if answer.status.is_success() && answer.text().contains(probe.expects) {
+            return Ok(());
+        }
+        Err(format!("{} answered {}", probe.path, answer.status))
+    }
+
+    fn check_alive(&mut self) -> Result<(), StackError> {
+        let Some(status) = self.process.ended()? else {
+            return Ok(());
+        };
+        let log = self.process.log();
+        Err(StackError::EndedEarly {
+            part: self.recipe.part,
+            outcome: status.to_string(),
+            log: log.path().to_path_buf(),
+            tail: log.tail(),
+        })
+    }
+}
+
+fn launch(recipe: &Recipe, layout: &Layout, port: u16) -> Result<OwnedProcess, StackError> {
+    let mut arguments = recipe.arguments.clone();
+    arguments.push(port.to_string().into());
+    OwnedProcess::start(Launch {
+        part: recipe.part,
+        python: &recipe.python,
+        arguments,
+        environment: &recipe.environment,
+        folder: layout.run(),
+        log: Log::create(&layout.logs(), recipe.log_name)?,
+    })
+}

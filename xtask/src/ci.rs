@@ -1,0 +1,70 @@
+//! `cargo xtask ci`: everything that has to hold, except the tests themselves (`cargo xtask test`).
+
+use anyhow::Result;
+
+use crate::steps::{note, step};
+use crate::{commands, coverage, schema, tools};
+
+/// Check everything but the tests: format, lints, docs, schemas, dependencies, coverage
+///
+/// `.ci/run` runs this, then `cargo xtask test`. Stops at the first step that fails.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {}
+
+/// Runs the task.
+pub(crate) fn run(_args: &Args) -> Result<()> {
+    cargo("format", &["fmt", "--all", "--check"])?;
+    cargo(
+        "lints",
+        &[
+            "clippy",
+            "--locked",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ],
+    )?;
+    step("docs", || {
+        let mut command = commands::cargo(&["doc", "--locked", "--workspace", "--no-deps"]);
+        command.env("RUSTDOCFLAGS", "-D warnings");
+        commands::run(command)
+    })?;
+    schema::check()?;
+    let advisories = dependencies()?;
+    coverage::run()?;
+    if let Advisories::LeftOut = advisories {
+        note("left out: security advisories, their database cannot be reached from here");
+    }
+    Ok(())
+}
+
+fn cargo(name: &str, arguments: &[&str]) -> Result<()> {
+    step(name, || commands::run(commands::cargo(arguments)))
+}
+
+enum Advisories {
+    Checked,
+    LeftOut,
+}
+
+fn dependencies() -> Result<Advisories> {
+    tools::ensure(&tools::DENY)?;
+    // Licences are read from the sources of every platform's crates; a build fetches only its own.
+    cargo("sources of every dependency", &["fetch", "--locked"])?;
+    cargo(
+        "licences, duplicates, sources",
+        &["deny", "--offline", "check", "bans", "licenses", "sources"],
+    )?;
+
+    let database = step("advisory database", || {
+        commands::run(commands::cargo(&["deny", "fetch", "db"]))
+    });
+    if let Err(error) = database {
+        note(format!("{error:#}: advisories are NOT checked in this run"));
+        return Ok(Advisories::LeftOut);
+    }
+    cargo("advisories", &["deny", "--offline", "check", "advisories"])?;
+    Ok(Advisories::Checked)
+}

@@ -1,0 +1,29 @@
+//! `cargo xtask test`: every test of the workspace, the real parts beside them.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::{commands, parts};
+
+/// Run every test, doctests and the integration on the real parts included
+///
+/// Sets up the pinned LiteLLM Proxy and a small language model under `target/` (the first time takes
+/// minutes, later seconds), starts both on free loopback ports, runs `cargo test` and ends them.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Handed on to `cargo test`: `cargo xtask test -- NAME`, `cargo xtask test -- -p event-store`
+    #[arg(last = true, value_name = "ARGS")]
+    cargo_test: Vec<String>,
+}
+
+/// Runs the task.
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let mut command = commands::cargo(&["test", "--locked", "--no-fail-fast"]);
+    let chosen = |arg: &String| arg.starts_with("-p") || arg.starts_with("--package");
+    if !args.cargo_test.iter().any(chosen) {
+        command.arg("--workspace");
+    }
+    command.args(&args.cargo_test);
+    parts::run_beside(command)
+}
