@@ -4,82 +4,92 @@ use std::time::Duration;
 
 use cost_tracker::{CostTracker, ProxyCost, UsageError, parse_usage};
 use provider_core::{ModelCall, ModelCallResult, ProviderError, ProxyTrace};
-use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use crate::directory::{ModelInfo, only_model};
+use crate::failure::unreadable;
 use crate::model_name::ModelName;
 use crate::transport::Reply;
 
 /// What is read of a chat completion. Everything else passes through in the body.
-#[derive(Deserialize)]
 pub(crate) struct Answer {
-    #[serde(default)]
-    choices: Vec<Choice>,
-    #[serde(default)]
-    usage: Value,
-    #[serde(default)]
-    model: Value,
-    #[serde(default)]
-    error: Value,
-}
-
-#[derive(Deserialize)]
-struct Choice {
-    message: Message,
-    #[serde(default)]
+    content: String,
     finish_reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Message {
-    #[serde(default)]
-    content: Value,
-    #[serde(default)]
-    tool_calls: Option<Vec<Value>>,
+    tool_calls: Vec<Value>,
+    usage: Value,
+    model: Option<String>,
 }
 
 impl Answer {
     /// Reads a body that came with a success status.
+    ///
+    /// It is read into a tree, not into structs: those take a list for an object, and skip the fields
+    /// that they do not know without looking whether these are text.
     pub(crate) fn parse(body: &[u8]) -> Result<Self, ProviderError> {
         if body.is_empty() {
             return Err(unusable("it is empty"));
         }
-        let answer: Self =
-            serde_json::from_slice(body).map_err(|source| ProviderError::InvalidAnswer {
-                reason: format!("it is not a chat completion ({source})"),
-                source: Some(source.into()),
-            })?;
-        if !answer.error.is_null() {
+        let mut fields: Map<String, Value> = serde_json::from_slice(body)
+            .map_err(|source| unreadable("it is not a chat completion", source))?;
+        if fields.get("error").is_some_and(|error| !error.is_null()) {
             return Err(unusable("it is an error with the status of a success"));
         }
-        if answer.choices.is_empty() {
-            return Err(unusable("it has no choices"));
-        }
-        Ok(answer)
+        let choice = match fields.remove("choices") {
+            None => None,
+            Some(Value::Array(choices)) => choices.into_iter().next(),
+            Some(_) => return Err(wrong("choices")),
+        };
+        let mut choice = choice.ok_or_else(|| unusable("it has no choices"))?;
+        let message = choice.get_mut("message").and_then(Value::as_object_mut);
+        let message = message.ok_or_else(|| wrong("choices[0].message"))?;
+        let content = text(message.get("content"))?;
+        let tool_calls = match message.remove("tool_calls") {
+            None | Some(Value::Null) => Vec::new(),
+            Some(Value::Array(calls)) => calls,
+            Some(_) => return Err(wrong("choices[0].message.tool_calls")),
+        };
+        let string = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+        Ok(Self {
+            content,
+            tool_calls,
+            finish_reason: string(choice.get("finish_reason")),
+            model: string(fields.get("model")),
+            usage: fields.remove("usage").unwrap_or_default(),
+        })
     }
 
-    /// The model that answered, as far as the answer itself says: the header, or a `model` in the
-    /// body that is not just the name of a group.
-    pub(crate) fn model_name(&self, reply: &Reply, call: &ModelCall) -> Option<ModelName> {
-        if let Some(name) = reply
-            .header("x-litellm-model-name")
-            .and_then(ModelName::parse)
-        {
-            return Some(name);
+    /// The model's name where no header says it: a `model` in the body that is no group, or else the
+    /// only model of the group that answered. Empty rather than wrong.
+    ///
+    /// The body's `model` is usually the group that was asked for, and after a fallback of the proxy
+    /// another group. Only who knows all groups can tell that it is none.
+    pub(crate) fn unstated_name(
+        &self,
+        reply: &Reply,
+        call: &ModelCall,
+        models: &[ModelInfo],
+    ) -> ModelName {
+        let stated = self.model.as_deref().unwrap_or_default();
+        let asked = call.runtime_group.as_str();
+        let answering = reply.header("x-litellm-model-group");
+        let is_group = models.iter().any(|info| info.group == stated);
+        let fell_back = trace(reply).attempted_fallbacks > 0;
+        let names_no_group = !models.is_empty()
+            && !is_group
+            && !fell_back
+            && stated != asked
+            && answering != Some(stated);
+        if names_no_group && let Some(name) = ModelName::parse(stated) {
+            return name;
         }
-        let stated = self.model.as_str()?;
-        let groups = [
-            Some(call.runtime_group.as_str()),
-            reply.header("x-litellm-model-group"),
-        ];
-        if groups.contains(&Some(stated))
-            || reply
-                .header("x-litellm-attempted-fallbacks")
-                .is_some_and(|n| n != "0")
-        {
-            return None;
-        }
-        ModelName::parse(stated)
+        let group = match answering {
+            Some(group) => group,
+            None if is_group && stated != asked => stated,
+            // Another group answered, and nobody says which.
+            None if fell_back => return ModelName::default(),
+            None => asked,
+        };
+        only_model(models, group).unwrap_or_default()
     }
 
     /// The result of the call.
@@ -99,42 +109,62 @@ impl Answer {
             .provider
             .clone()
             .or_else(|| provider_of(tracker, &name.model));
-        let said = ProxyCost::from_header(reply.header("x-litellm-response-cost"));
-        let proxy = said.or(ProxyCost::from_usage(&self.usage));
+        let proxy = reported(reply).or(ProxyCost::from_usage(&self.usage));
         let cost = tracker.settle(
             name.provider.as_deref(),
             &name.model,
             usage.as_ref(),
             &proxy,
         );
-        let choice = self.choices.first();
         ModelCallResult {
             duration,
             token_usage: usage.ok(),
-            finish_reason: choice.and_then(|choice| choice.finish_reason.clone()),
-            tool_calls: choice
-                .and_then(|choice| choice.message.tool_calls.clone())
-                .unwrap_or_default(),
+            finish_reason: self.finish_reason.clone(),
+            tool_calls: self.tool_calls.clone(),
             proxy: trace(reply),
             ..ModelCallResult::answered(
                 call,
                 &name.model,
                 &provider.unwrap_or_default(),
-                &self.content(),
+                &self.content,
                 cost,
             )
         }
     }
+}
 
-    /// The text of the first choice: a text, or the text parts of a list.
-    fn content(&self) -> String {
-        match self.choices.first().map(|choice| &choice.message.content) {
-            Some(Value::String(text)) => text.clone(),
-            Some(Value::Array(parts)) => parts
-                .iter()
-                .filter_map(|part| part.get("text")?.as_str())
-                .collect(),
-            _ => String::new(),
+/// The text of a message: a text, the text parts of a list, or none.
+fn text(content: Option<&Value>) -> Result<String, ProviderError> {
+    match content {
+        None | Some(Value::Null) => Ok(String::new()),
+        Some(Value::String(text)) => Ok(text.clone()),
+        Some(Value::Array(parts)) => Ok(parts
+            .iter()
+            .filter_map(|part| part.get("text")?.as_str())
+            .collect()),
+        Some(_) => Err(wrong("choices[0].message.content")),
+    }
+}
+
+fn wrong(field: &str) -> ProviderError {
+    unusable(&format!(
+        "it is not a chat completion (`{field}` is missing or of the wrong type)"
+    ))
+}
+
+/// The proxy's figure. Two different ones are none.
+fn reported(reply: &Reply) -> ProxyCost {
+    let figures = reply.headers.get_all("x-litellm-response-cost");
+    let mut figures: Vec<_> = figures
+        .iter()
+        .map(|value| String::from_utf8_lossy(value.as_bytes()))
+        .collect();
+    figures.dedup();
+    match figures.as_slice() {
+        [] => ProxyCost::Silent,
+        [figure] => ProxyCost::from_header(Some(figure)),
+        several => {
+            ProxyCost::Invalid(event_payloads::first_chars(&several.join(", "), 100).to_owned())
         }
     }
 }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::answer::Answer;
 use crate::directory::{self, Directory, ModelInfo};
+use crate::failure::unreadable;
 use crate::model_name::ModelName;
 use crate::probe::{ProbeError, checked};
 use crate::refusal::refusal;
@@ -69,11 +70,10 @@ impl LiteLlmClient {
             self.transport.get("/v1/models", limit).await,
         )?;
         let body: Body = serde_json::from_slice(&reply.body).map_err(|source| {
-            ProbeError::Other(ProviderError::InvalidAnswer {
-                reason: "it is not a list of models; does LITELLM_PROXY_URL name a LiteLLM Proxy?"
-                    .to_owned(),
-                source: Some(source.into()),
-            })
+            ProbeError::Other(unreadable(
+                "it is not a list of models; does LITELLM_PROXY_URL name a LiteLLM Proxy?",
+                source,
+            ))
         })?;
         Ok(body.data.into_iter().map(|model| model.id).collect())
     }
@@ -86,8 +86,8 @@ impl LiteLlmClient {
         directory::fetch(&self.transport, limit).await
     }
 
-    /// The name of the model that answered: what the answer says, or else the only model of the group
-    /// that answered. Empty rather than wrong.
+    /// The name of the model that answered. The proxy is asked about its models only where the answer
+    /// does not say, and only in the time that is left.
     async fn name(
         &self,
         answer: &Answer,
@@ -95,18 +95,15 @@ impl LiteLlmClient {
         call: &ModelCall,
         left: Duration,
     ) -> ModelName {
-        if let Some(name) = answer.model_name(reply, call) {
+        if let Some(name) = reply
+            .header("x-litellm-model-name")
+            .and_then(ModelName::parse)
+        {
             return name;
         }
-        let group = reply
-            .header("x-litellm-model-group")
-            .unwrap_or(call.runtime_group.as_str());
-        let looked_up = self.directory.only_model(&self.transport, group);
-        tokio::time::timeout(left, looked_up)
-            .await
-            .ok()
-            .flatten()
-            .unwrap_or_default()
+        let asked = self.directory.models(&self.transport);
+        let models = tokio::time::timeout(left, asked).await.unwrap_or_default();
+        answer.unstated_name(reply, call, &models)
     }
 }
 

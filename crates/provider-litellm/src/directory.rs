@@ -1,18 +1,21 @@
 //! What the proxy says about its models: `GET /model/info`.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use provider_core::ProviderError;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
+use crate::failure::unreadable;
 use crate::model_name::ModelName;
 use crate::probe::{ProbeError, checked};
 use crate::transport::Transport;
 
 /// What was learnt is believed for so long.
 const MEMORY: Duration = Duration::from_secs(60);
+/// That it could not be learnt is believed for so long: calls do not queue up behind a slow look-up.
+const FAILURE_MEMORY: Duration = Duration::from_secs(5);
 /// A call that only lacks its model's name does not wait longer for it.
 const LOOKUP_LIMIT: Duration = Duration::from_secs(2);
 
@@ -24,44 +27,57 @@ pub struct ModelInfo {
     pub group: String,
     /// The provider, if the name says so.
     pub provider: Option<String>,
-    /// The model.
+    /// The model; empty if the proxy does not say.
     pub model: String,
     /// True if the proxy itself has a price per token for it.
     pub has_price: bool,
 }
 
-/// The deployments of each group, asked for when a name is missing and remembered for a minute.
+/// The deployments of each group, asked for when a name is missing and remembered for a while.
 #[derive(Debug, Default)]
 pub(crate) struct Directory {
-    known: Mutex<Option<(Instant, Vec<ModelInfo>)>>,
+    known: Mutex<Option<Known>>,
+}
+
+#[derive(Debug)]
+struct Known {
+    until: Instant,
+    models: Arc<[ModelInfo]>,
 }
 
 impl Directory {
-    /// The model behind a group, if it has only one. A group with several does not tell which.
-    pub(crate) async fn only_model(&self, transport: &Transport, group: &str) -> Option<ModelName> {
+    /// All deployments; none if the proxy does not say.
+    pub(crate) async fn models(&self, transport: &Transport) -> Arc<[ModelInfo]> {
         let mut known = self.known.lock().await;
-        if known
-            .as_ref()
-            .is_none_or(|(since, _)| since.elapsed() > MEMORY)
-        {
-            let models = fetch(transport, LOOKUP_LIMIT)
-                .await
-                .unwrap_or_else(|error| {
-                    tracing::debug!(%error, "the proxy does not say which models it has");
-                    Vec::new()
-                });
-            *known = Some((Instant::now(), models));
+        if let Some(known) = known.as_ref().filter(|known| Instant::now() < known.until) {
+            return Arc::clone(&known.models);
         }
-        let (_, models) = known.as_ref()?;
-        let mut of_group = models.iter().filter(|info| info.group == group);
-        let first = of_group.next()?;
-        let same = of_group
-            .all(|other| (&other.provider, &other.model) == (&first.provider, &first.model));
-        same.then(|| ModelName {
-            provider: first.provider.clone(),
-            model: first.model.clone(),
-        })
+        let (models, memory) = match fetch(transport, LOOKUP_LIMIT).await {
+            Ok(models) => (models, MEMORY),
+            Err(error) => {
+                tracing::debug!(%error, "the proxy does not say which models it has");
+                (Vec::new(), FAILURE_MEMORY)
+            }
+        };
+        let models: Arc<[ModelInfo]> = models.into();
+        *known = Some(Known {
+            until: Instant::now() + memory,
+            models: Arc::clone(&models),
+        });
+        models
     }
+}
+
+/// The model behind a group, if it has only one. A group with several does not tell which.
+pub(crate) fn only_model(models: &[ModelInfo], group: &str) -> Option<ModelName> {
+    let mut of_group = models.iter().filter(|info| info.group == group);
+    let first = of_group.next()?;
+    let same =
+        of_group.all(|other| (&other.provider, &other.model) == (&first.provider, &first.model));
+    same.then(|| ModelName {
+        provider: first.provider.clone(),
+        model: first.model.clone(),
+    })
 }
 
 /// Asks the proxy for its deployments.
@@ -84,7 +100,7 @@ pub(crate) async fn fetch(
     #[derive(Default, Deserialize)]
     struct Params {
         #[serde(default)]
-        model: String,
+        model: Value,
     }
     #[derive(Default, Deserialize)]
     struct Info {
@@ -95,21 +111,21 @@ pub(crate) async fn fetch(
     }
     let reply = checked(transport, transport.get("/model/info", limit).await)?;
     let body: Body = serde_json::from_slice(&reply.body).map_err(|source| {
-        ProbeError::Other(ProviderError::InvalidAnswer {
-            reason: "its list of models can not be read".to_owned(),
-            source: Some(source.into()),
-        })
+        ProbeError::Other(unreadable("its list of models can not be read", source))
     })?;
-    let infos = body.data.into_iter().filter_map(|entry| {
-        let name = ModelName::parse(&entry.litellm_params.model)?;
+    let infos = body.data.into_iter().map(|entry| {
+        // A deployment without a readable model stays in the list: it may be another model than the
+        // rest of its group.
+        let model = entry.litellm_params.model.as_str().unwrap_or_default();
+        let name = ModelName::parse(model).unwrap_or_default();
         let info = &entry.model_info;
-        Some(ModelInfo {
+        ModelInfo {
             group: entry.model_name,
             provider: name.provider,
             model: name.model,
             has_price: info.input_cost_per_token.is_number()
                 || info.output_cost_per_token.is_number(),
-        })
+        }
     });
     Ok(infos.collect())
 }

@@ -14,7 +14,9 @@ pub(crate) fn failed(
     connect_timeout: Duration,
     elapsed: Duration,
 ) -> ProviderError {
-    let request_sent = !error.is_connect();
+    // hyper calls canceled only a request that it hands back because none of it was written.
+    let untouched = find::<hyper::Error>(&error).is_some_and(hyper::Error::is_canceled);
+    let request_sent = !error.is_connect() && !untouched;
     let io_kind = find::<io::Error>(&error).map(io::Error::kind);
     if !request_sent && io_kind == Some(io::ErrorKind::TimedOut) {
         return ProviderError::Timeout {
@@ -62,6 +64,19 @@ pub(crate) fn broken_body(error: hyper::Error) -> ProviderError {
     ProviderError::InvalidAnswer {
         reason: "it was cut off before its end".to_owned(),
         source: Some(error.into()),
+    }
+}
+
+/// An answer that is not the JSON that it should be.
+///
+/// An error about a *value* repeats that value, which may be a key or somebody's text: it says where,
+/// and nothing more.
+pub(crate) fn unreadable(what: &str, source: serde_json::Error) -> ProviderError {
+    let (line, column) = (source.line(), source.column());
+    let source = (!source.is_data()).then(|| source.into());
+    ProviderError::InvalidAnswer {
+        reason: format!("{what} (at line {line} column {column})"),
+        source,
     }
 }
 

@@ -18,22 +18,28 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 /// Its `x-litellm-response-cost: 0` is not a price, and is not looked at.
 pub(crate) fn refusal(reply: &Reply, own_key: &str) -> ProviderError {
     if !reply.status.is_client_error() && !reply.status.is_server_error() {
-        return ProviderError::InvalidAnswer {
-            reason: format!(
-                "its status is {}, which no chat completion has; does LITELLM_PROXY_URL name the proxy itself?",
-                reply.status
-            ),
-            source: None,
-        };
+        return not_the_proxy(reply, "which no chat completion has");
     }
-    let said = said(reply, own_key);
-    match classify(&said, own_key.is_empty()) {
+    let inner = Inner::of(reply);
+    let said = said(reply, inner.as_ref(), own_key);
+    match classify(&said, inner.as_ref(), own_key.is_empty()) {
         Meaning::Key => ProviderError::KeyRejected(said),
         Meaning::Caller(fault) => ProviderError::Caller { fault, reply: said },
         Meaning::Upstream => ProviderError::Upstream {
             retry_after: retry_after(reply),
             reply: said,
         },
+        Meaning::NotTheProxy => not_the_proxy(reply, "without an error of a LiteLLM Proxy"),
+    }
+}
+
+fn not_the_proxy(reply: &Reply, why: &str) -> ProviderError {
+    ProviderError::InvalidAnswer {
+        reason: format!(
+            "its status is {}, {why}; does LITELLM_PROXY_URL name the proxy itself?",
+            reply.status
+        ),
+        source: None,
     }
 }
 
@@ -41,12 +47,16 @@ enum Meaning {
     Key,
     Caller(CallerFault),
     Upstream,
+    NotTheProxy,
 }
 
-fn classify(said: &ProxyReply, we_sent_no_key: bool) -> Meaning {
+fn classify(said: &ProxyReply, inner: Option<&Inner>, we_sent_no_key: bool) -> Meaning {
     let kind = said.error_type.as_deref().unwrap_or_default();
     let code = said.code.as_deref().unwrap_or_default();
-    let message = &said.message;
+    // The whole message, not the shortened one: the telling words may stand at its end.
+    let message = inner
+        .and_then(|inner| inner.message.as_str())
+        .unwrap_or_default();
     // The proxy's own words first: LiteLLM wraps what a provider said, and the status with it.
     if message.contains("ContextWindowExceededError") || code == "context_length_exceeded" {
         return Meaning::Caller(CallerFault::ContextWindowExceeded);
@@ -63,31 +73,42 @@ fn classify(said: &ProxyReply, we_sent_no_key: bool) -> Meaning {
         // The provider refused the *proxy's* key. Ours is fine, and so is the request.
         401 | 403 if message.contains("litellm.") => Meaning::Upstream,
         401 | 403 => Meaning::Key,
+        // The provider does not have the model that the *proxy* asked it for.
+        404 if message.contains("litellm.") => Meaning::Upstream,
         // No key at all makes the proxy stumble.
         500 if we_sent_no_key && kind == "internal_server_error" => Meaning::Key,
         408 | 429 | 500.. => Meaning::Upstream,
+        // These say by themselves that it is the request; a server in front of the proxy may.
+        413 | 422 => Meaning::Caller(CallerFault::InvalidRequest),
+        _ if inner.is_none() => Meaning::NotTheProxy,
         _ => Meaning::Caller(CallerFault::InvalidRequest),
     }
 }
 
-/// The proxy's error body, or what can be said without one.
-fn said(reply: &Reply, own_key: &str) -> ProxyReply {
-    #[derive(Deserialize)]
-    struct Body {
-        error: Inner,
+/// The proxy's error body.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Inner {
+    message: Value,
+    r#type: Value,
+    param: Value,
+    code: Value,
+}
+
+impl Inner {
+    fn of(reply: &Reply) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Body {
+            error: Inner,
+        }
+        let body: Body = serde_json::from_slice(&reply.body).ok()?;
+        Some(body.error)
     }
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    struct Inner {
-        message: Value,
-        r#type: Value,
-        param: Value,
-        code: Value,
-    }
-    let inner = serde_json::from_slice::<Body>(&reply.body)
-        .map(|body| body.error)
-        .unwrap_or_default();
-    let text = |value: &Value| match value {
+}
+
+/// What the proxy said, or what can be said without it.
+fn said(reply: &Reply, inner: Option<&Inner>, own_key: &str) -> ProxyReply {
+    let text = |field: fn(&Inner) -> &Value| match field(inner?) {
         Value::String(text) if text != "None" && !text.is_empty() => {
             Some(presentable(text, own_key))
         }
@@ -97,11 +118,11 @@ fn said(reply: &Reply, own_key: &str) -> ProxyReply {
     let reason = reply.status.canonical_reason().unwrap_or("unknown status");
     ProxyReply {
         status: reply.status.as_u16(),
-        message: text(&inner.message)
+        message: text(|inner| &inner.message)
             .unwrap_or_else(|| format!("{reason}, without a readable explanation")),
-        error_type: text(&inner.r#type),
-        param: text(&inner.param),
-        code: text(&inner.code),
+        error_type: text(|inner| &inner.r#type),
+        param: text(|inner| &inner.param),
+        code: text(|inner| &inner.code),
     }
 }
 

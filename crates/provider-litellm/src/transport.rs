@@ -23,6 +23,9 @@ const POOL_IDLE: Duration = Duration::from_secs(30);
 /// Idle connections that are kept.
 const POOL_SIZE: usize = 128;
 
+/// LiteLLM passes its provider's headers on, on top of two dozen of its own: hyper's 100 is too close.
+const MAX_HEADERS: usize = 512;
+
 /// An answer, whole.
 #[derive(Debug)]
 pub(crate) struct Reply {
@@ -64,6 +67,7 @@ impl Transport {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE)
             .pool_max_idle_per_host(POOL_SIZE)
+            .http1_max_headers(MAX_HEADERS)
             // Sends again only what was never written: see the crate's page.
             .retry_canceled_requests(true);
         let pool = if config.base.is_https {
