@@ -113,7 +113,7 @@ impl Plan {
         let step = Step::begin("send one message");
         let outcome = message::send(&gateway).await;
         step.end(&outcome);
-        show(&format!("\n{}\n", outcome?))?;
+        show(&format!("\n{}\n\n", outcome?))?;
         show(&next_steps(octo.url(), key.is_some()))?;
         note(format!("octo's log: {}", log.display()));
         octo.ended().await

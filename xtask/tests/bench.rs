@@ -1,5 +1,7 @@
 //! `cargo xtask bench` gives a complete report. No figure decides anything here.
 
+#![expect(clippy::unwrap_used, reason = "a helper of tests")]
+
 use std::process::Command;
 
 use serde_json::Value;

@@ -177,7 +177,8 @@ impl ProviderError {
             Self::Unreachable { request_sent, .. } => *request_sent,
             Self::Timeout { phase, .. } => !matches!(phase, TimeoutPhase::Connect),
             Self::KeyRejected(_) => false,
-            Self::Upstream { reply, .. } => reply.status != 429,
+            // Any other refusal says that no model was asked: a rate limit, the provider's own refusal.
+            Self::Upstream { reply, .. } => matches!(reply.status, 408 | 500..),
             Self::InvalidAnswer { .. } => true,
             // A content filter can also act on an answer that was already written.
             Self::Caller { fault, .. } => matches!(fault, CallerFault::ContentPolicy),

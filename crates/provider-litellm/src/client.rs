@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use cost_tracker::CostTracker;
-use provider_core::{Completion, ModelCall, ModelClient, ProviderError};
+use provider_core::{CallerFault, Completion, ModelCall, ModelClient, ProviderError, ProxyReply};
 use serde::Deserialize;
 
 use crate::answer::Answer;
@@ -114,6 +114,9 @@ impl ModelClient for LiteLlmClient {
     }
 
     async fn complete(&self, call: &ModelCall) -> Result<Completion, ProviderError> {
+        if call.request.is_stream() {
+            return Err(not_streamed());
+        }
         let started = Instant::now();
         let body = call.request.to_body(&call.runtime_group);
         let reply = self.transport.post("/v1/chat/completions", body).await?;
@@ -134,5 +137,19 @@ impl ModelClient for LiteLlmClient {
             result,
             body: reply.body,
         })
+    }
+}
+
+/// A stream would be made and billed, and then not be the one answer that is read here.
+fn not_streamed() -> ProviderError {
+    let reply = ProxyReply {
+        status: 400,
+        message: "this version does not stream: leave `stream` out or set it to false".to_owned(),
+        param: Some("stream".to_owned()),
+        ..ProxyReply::default()
+    };
+    ProviderError::Caller {
+        fault: CallerFault::InvalidRequest,
+        reply,
     }
 }

@@ -113,8 +113,15 @@ impl BaseUrl {
         if authority.host().is_empty() {
             return Err(bad("it names no host"));
         }
-        if uri.query().is_some() {
-            return Err(bad("it has a `?` in it"));
+        if url.contains(['?', '#']) {
+            return Err(bad("it has a `?` or `#` in it"));
+        }
+        let has_port = authority
+            .as_str()
+            .rsplit_once(':')
+            .is_some_and(|(_, port)| !port.ends_with(']'));
+        if has_port && uri.port_u16().is_none() {
+            return Err(bad("its port is not a number from 0 to 65535"));
         }
         let origin = format!("{}://{authority}", if is_https { "https" } else { "http" });
         // Both `http://host` and the `http://host/v1` that SDKs are given mean the same proxy.
@@ -168,7 +175,10 @@ mod tests {
             "http://",
             "http://u:secret@host",
             "http://h?key=secret",
+            "http://h#secret",
             "http://a b",
+            "http://h:99999",
+            "http://h:",
         ] {
             let message = BaseUrl::parse(url).unwrap_err().to_string();
             assert!(

@@ -25,7 +25,7 @@ const LOOKUP_LIMIT: Duration = Duration::from_secs(2);
 pub struct ModelInfo {
     /// The group.
     pub group: String,
-    /// The provider, if the name says so.
+    /// The provider, if the name or the deployment says so.
     pub provider: Option<String>,
     /// The model; empty if the proxy does not say.
     pub model: String,
@@ -101,6 +101,8 @@ pub(crate) async fn fetch(
     struct Params {
         #[serde(default)]
         model: Value,
+        #[serde(default)]
+        custom_llm_provider: Value,
     }
     #[derive(Default, Deserialize)]
     struct Info {
@@ -118,14 +120,24 @@ pub(crate) async fn fetch(
         // rest of its group.
         let model = entry.litellm_params.model.as_str().unwrap_or_default();
         let name = ModelName::parse(model).unwrap_or_default();
+        let stated = entry
+            .litellm_params
+            .custom_llm_provider
+            .as_str()
+            .map(str::to_owned);
         let info = &entry.model_info;
         ModelInfo {
             group: entry.model_name,
-            provider: name.provider,
+            provider: name.provider.or(stated),
             model: name.model,
-            has_price: info.input_cost_per_token.is_number()
-                || info.output_cost_per_token.is_number(),
+            has_price: is_price(&info.input_cost_per_token)
+                || is_price(&info.output_cost_per_token),
         }
     });
     Ok(infos.collect())
+}
+
+/// The proxy writes 0 for a model that it has no price for: that is none.
+fn is_price(value: &Value) -> bool {
+    value.as_f64().is_some_and(|price| price > 0.0)
 }

@@ -33,11 +33,13 @@
 mod answer;
 mod client;
 mod config;
+mod connect;
 mod directory;
 mod failure;
 mod mask;
 mod model_name;
 mod probe;
+mod providers;
 mod refusal;
 mod transport;
 

@@ -1,12 +1,15 @@
 //! `openai/gpt-4o-mini` → provider and model.
 
+use crate::providers::is_provider;
+
 /// A model as the proxy names it, told apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ModelName {
     /// `openai`; none if the name does not say.
     pub(crate) provider: Option<String>,
-    /// `gpt-4o-mini`; everything after the first slash (`openrouter/anthropic/claude-…` is
-    /// OpenRouter's `anthropic/claude-…`).
+    /// `gpt-4o-mini`; everything after the provider (`openrouter/anthropic/claude-…` is OpenRouter's
+    /// `anthropic/claude-…`), and the whole where what stands before the slash is no provider
+    /// (`meta-llama/Llama-3`).
     pub(crate) model: String,
 }
 
@@ -18,7 +21,7 @@ impl ModelName {
             return None;
         }
         Some(match text.split_once('/') {
-            Some((provider, model)) if !provider.is_empty() && !model.is_empty() => Self {
+            Some((provider, model)) if is_provider(provider) && !model.is_empty() => Self {
                 provider: Some(provider.to_owned()),
                 model: model.to_owned(),
             },

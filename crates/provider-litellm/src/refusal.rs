@@ -57,24 +57,25 @@ fn classify(said: &ProxyReply, inner: Option<&Inner>, we_sent_no_key: bool) -> M
     let message = inner
         .and_then(|inner| inner.message.as_str())
         .unwrap_or_default();
-    // The proxy's own words first: LiteLLM wraps what a provider said, and the status with it.
-    if message.contains("ContextWindowExceededError") || code == "context_length_exceeded" {
-        return Meaning::Caller(CallerFault::ContextWindowExceeded);
+    if (400..500).contains(&said.status)
+        && let Some(fault) = fault(message, code)
+    {
+        return Meaning::Caller(fault);
     }
-    let refused_content = ["content_policy_violation", "content_filter"].contains(&code);
-    if message.contains("ContentPolicyViolationError") || refused_content {
-        return Meaning::Caller(CallerFault::ContentPolicy);
-    }
+    // LiteLLM passes on what a provider said under a name of its own, and the status with it.
+    let from_provider = message.starts_with("litellm.");
     match said.status {
         // A proxy without a database answers a wrong key so.
-        400 if kind == "no_db_connection" => Meaning::Key,
+        400 if ["no_db_connection", "expired_key"].contains(&kind) => Meaning::Key,
         // The budget of our key at the proxy is used up: nothing is wrong with the request.
         400 if kind == "budget_exceeded" => Meaning::Upstream,
         // The provider refused the *proxy's* key. Ours is fine, and so is the request.
-        401 | 403 if message.contains("litellm.") => Meaning::Upstream,
+        401 | 403 if from_provider => Meaning::Upstream,
         401 | 403 => Meaning::Key,
+        // The provider wants to be paid, by whoever runs the proxy.
+        402 => Meaning::Upstream,
         // The provider does not have the model that the *proxy* asked it for.
-        404 if message.contains("litellm.") => Meaning::Upstream,
+        404 if from_provider => Meaning::Upstream,
         // No key at all makes the proxy stumble.
         500 if we_sent_no_key && kind == "internal_server_error" => Meaning::Key,
         408 | 429 | 500.. => Meaning::Upstream,
@@ -83,6 +84,23 @@ fn classify(said: &ProxyReply, inner: Option<&Inner>, we_sent_no_key: bool) -> M
         _ if inner.is_none() => Meaning::NotTheProxy,
         _ => Meaning::Caller(CallerFault::InvalidRequest),
     }
+}
+
+/// The caller's fault that the message tells of, if it does.
+fn fault(message: &str, code: &str) -> Option<CallerFault> {
+    // Behind this the router tells of what it tried instead, which may be another model's error.
+    let own = message
+        .split("Received Model Group=")
+        .next()
+        .unwrap_or(message);
+    if own.contains("ContextWindowExceededError") || code == "context_length_exceeded" {
+        return Some(CallerFault::ContextWindowExceeded);
+    }
+    let refused = ["content_policy_violation", "content_filter"].contains(&code)
+        || own.contains("ContentPolicyViolationError")
+        // Azure's filter, which LiteLLM hands on as a plain bad request.
+        || own.contains("content management policy");
+    refused.then_some(CallerFault::ContentPolicy)
 }
 
 /// The proxy's error body.

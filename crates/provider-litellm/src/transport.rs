@@ -15,11 +15,16 @@ use secrecy::ExposeSecret;
 
 use crate::LiteLlmConfigError;
 use crate::config::LiteLlmConfig;
+use crate::connect::Limited;
 use crate::failure::{broken_body, failed};
 
-/// An idle connection is kept so long; the proxy (uvicorn) closes its end after 5 s by default, and
-/// a connection that closed before it was used again costs nothing but a new one.
-const POOL_IDLE: Duration = Duration::from_secs(30);
+/// An idle connection is kept so long. The proxy (uvicorn) closes its end after 5 s: a request that is
+/// written into a connection just then is lost and must not be sent again, so ours ends first.
+const POOL_IDLE: Duration = Duration::from_secs(4);
+/// The most that is read of an error's body: enough for its message.
+const MAX_ERROR_BYTES: usize = 64 << 10;
+/// A body's announced size is believed so far before its bytes are there.
+const MAX_RESERVED_BYTES: usize = 64 << 10;
 /// Idle connections that are kept.
 const POOL_SIZE: usize = 128;
 
@@ -44,8 +49,8 @@ impl Reply {
 /// The way to the proxy. Root certificates are loaded only for https.
 #[derive(Debug)]
 enum Pool {
-    Plain(Client<HttpConnector, Full<Bytes>>),
-    Tls(Client<HttpsConnector<HttpConnector>, Full<Bytes>>),
+    Plain(Client<Limited<HttpConnector>, Full<Bytes>>),
+    Tls(Client<Limited<HttpsConnector<HttpConnector>>, Full<Bytes>>),
 }
 
 #[derive(Debug)]
@@ -60,7 +65,6 @@ impl Transport {
         let authorization = authorization(&config)?;
         let mut tcp = HttpConnector::new();
         tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(config.connect_timeout));
         tcp.enforce_http(!config.base.is_https);
         let mut builder = Client::builder(TokioExecutor::new());
         builder
@@ -77,9 +81,9 @@ impl Transport {
                 .https_only()
                 .enable_http1()
                 .wrap_connector(tcp);
-            Pool::Tls(builder.build(tls))
+            Pool::Tls(builder.build(Limited::new(tls, config.connect_timeout)))
         } else {
-            Pool::Plain(builder.build(tcp))
+            Pool::Plain(builder.build(Limited::new(tcp, config.connect_timeout)))
         };
         Ok(Self {
             config,
@@ -170,7 +174,12 @@ impl Transport {
             )
         })?;
         let (head, body) = response.into_parts();
-        let body = collect(body, self.config.max_response_bytes).await?;
+        let body = if head.status.is_success() {
+            collect(body, self.config.max_response_bytes).await?
+        } else {
+            // The status says enough, even where the explanation is cut off or endless.
+            start_of(body).await
+        };
         Ok(Reply {
             status: head.status,
             headers: head.headers,
@@ -210,7 +219,10 @@ async fn collect(mut body: Incoming, limit: usize) -> Result<Bytes, ProviderErro
     if announced > u64::try_from(limit).unwrap_or(u64::MAX) {
         return Err(too_large());
     }
-    let mut whole = BytesMut::with_capacity(usize::try_from(announced).unwrap_or(0));
+    let reserved = usize::try_from(announced)
+        .unwrap_or(0)
+        .min(MAX_RESERVED_BYTES);
+    let mut whole = BytesMut::with_capacity(reserved);
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(broken_body)?.into_data() else {
             continue;
@@ -221,4 +233,20 @@ async fn collect(mut body: Incoming, limit: usize) -> Result<Bytes, ProviderErro
         whole.extend_from_slice(&data);
     }
     Ok(whole.freeze())
+}
+
+/// As much of an error's body as comes, up to a limit.
+async fn start_of(mut body: Incoming) -> Bytes {
+    let mut start = BytesMut::new();
+    while let Some(Ok(frame)) = body.frame().await {
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        let room = MAX_ERROR_BYTES.saturating_sub(start.len());
+        start.extend_from_slice(data.get(..room).unwrap_or(&data));
+        if room <= data.len() {
+            break;
+        }
+    }
+    start.freeze()
 }

@@ -1,6 +1,6 @@
 //! Tasks from their message to their end, over a real store and clients that do as they are told.
 
-#![expect(
+#![allow(
     clippy::unwrap_used,
     clippy::panic,
     reason = "a test stops where something is missing"

@@ -16,7 +16,7 @@ use crate::steps::Step;
 pub(super) enum Proxy {
     Package {
         proxy: Box<LiteLlmProxy>,
-        model: Option<LocalModel>,
+        model: Option<Box<LocalModel>>,
     },
     Container {
         url: String,
@@ -38,7 +38,7 @@ impl Proxy {
             step.end(&model);
             let model = model?;
             let address = ("OCTO_LOCAL_MODEL_URL".to_owned(), model.url());
-            ("litellm-local.yaml", vec![address], Some(model))
+            ("litellm-local.yaml", vec![address], Some(Box::new(model)))
         };
         let options = ProxyOptions {
             config: ProxyConfig::File(workspace_root().join("config").join(file)),

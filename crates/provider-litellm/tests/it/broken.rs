@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use provider_core::{ModelClient, ProviderError, TimeoutPhase};
+use provider_core::{ChatRequest, ModelCall, ModelClient, ProviderError, TimeoutPhase};
 
 use crate::mock::Mock;
 use crate::setup::{
@@ -229,4 +229,55 @@ fn after_a_failure_the_next_call_is_answered() {
             "Hello."
         );
     });
+}
+
+#[test]
+fn a_server_that_is_silent_in_the_tls_handshake_runs_into_the_connect_limit() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    let limit = Duration::from_millis(200);
+    let error =
+        run(client_of(config(&url).with_connect_timeout(limit)).complete(&call())).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            ProviderError::Timeout {
+                phase: TimeoutPhase::Connect,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    assert!(!error.may_be_billed(), "nothing of the request has left");
+}
+
+#[test]
+fn a_stream_is_refused_before_it_is_made_and_billed() {
+    let mock = Mock::sending(good(&[]));
+    let request = br#"{"model":"planner","stream":true,"messages":[]}"#;
+    let streamed = ModelCall {
+        request: ChatRequest::from_json(request).unwrap(),
+        ..call()
+    };
+    let error = run(client(&mock).complete(&streamed)).unwrap_err();
+    assert!(
+        !error.is_recoverable() && !error.may_be_billed(),
+        "{error:?}"
+    );
+    assert!(mock.log().requests.is_empty(), "nothing was sent");
+}
+
+#[test]
+fn an_endless_error_page_is_read_only_as_far_as_its_message_can_be() {
+    let mock = Mock::start(|conn, _| {
+        conn.read_request();
+        conn.send(b"HTTP/1.1 502 Bad Gateway\r\ntransfer-encoding: chunked\r\n\r\n");
+        while conn.send(format!("1000\r\n{}\r\n", "x".repeat(0x1000)).as_bytes()) {}
+    });
+    let error = outcome(&mock).unwrap_err();
+    assert_eq!(
+        error.reply().map(|reply| reply.status),
+        Some(502),
+        "{error:?}"
+    );
 }

@@ -34,7 +34,8 @@ fn a_working_proxy_tells_its_models() {
     let body = r#"{"data":[
         {"model_name":"cheap","litellm_params":{"model":"openai/gpt-4o-mini"},"model_info":{"input_cost_per_token":1.5e-07}},
         {"model_name":"main","litellm_params":{"model":"my-model"},"model_info":{"input_cost_per_token":null}},
-        {"model_name":"odd","litellm_params":{"model":"x/y"}}]}"#;
+        {"model_name":"free","litellm_params":{"model":"openai/no-price"},"model_info":{"input_cost_per_token":0}},
+        {"model_name":"odd","litellm_params":{"model":"meta-llama/Llama-3","custom_llm_provider":"openai"}}]}"#;
     let mock = Mock::sending(http("200 OK", &[], body));
     let models = run(client(&mock).models(LIMIT)).unwrap();
     let told: Vec<_> = models
@@ -53,7 +54,8 @@ fn a_working_proxy_tells_its_models() {
         [
             ("cheap", Some("openai"), "gpt-4o-mini", true),
             ("main", None, "my-model", false),
-            ("odd", Some("x"), "y", false),
+            ("free", Some("openai"), "no-price", false),
+            ("odd", Some("openai"), "meta-llama/Llama-3", false),
         ]
     );
 }
