@@ -6,6 +6,7 @@ mod commands;
 mod coverage;
 mod integration;
 mod parts;
+mod prices;
 mod record;
 mod schema;
 mod steps;
@@ -42,6 +43,7 @@ enum Task {
     Coverage(coverage::Args),
     Bench(bench::Args),
     Ci(ci::Args),
+    Prices(prices::Args),
 }
 
 fn main() -> ExitCode {
@@ -53,7 +55,8 @@ fn main() -> ExitCode {
         Task::Record => record::run().map(done),
         Task::Coverage(coverage::Args {}) => coverage::run().map(done),
         Task::Bench(args) => bench::run(&args),
-        Task::Ci(args) => ci::run(&args).map(done),
+        Task::Ci(args) => ci::run(&args),
+        Task::Prices(args) => prices::run(&args).map(done),
     };
     outcome.unwrap_or_else(|error| {
         steps::failed(&error);

@@ -10,7 +10,7 @@ use crate::{commands, parts};
 ///
 /// Sets up the pinned LiteLLM Proxy and a small language model under `target/` (the first time takes
 /// minutes, later seconds), starts both on free loopback ports, runs `cargo test` and ends them.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct Args {
     /// Handed on to `cargo test`: `cargo xtask test -- NAME`, `cargo xtask test -- -p event-store`
     #[arg(last = true, value_name = "ARGS")]

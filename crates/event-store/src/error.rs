@@ -25,6 +25,14 @@ pub enum StoreError {
         /// The task.
         task_id: TaskId,
     },
+    /// A model call that starts in a task that has ended.
+    #[error("task {task_id} has ended: it is {status}, and takes no further model calls")]
+    TaskEnded {
+        /// The task.
+        task_id: TaskId,
+        /// How it ended.
+        status: TaskStatus,
+    },
     /// A transition that does not start where the task stands, or leads where it may not go.
     #[error("task {task_id} is {current} and can not go from {from} to {wanted}")]
     IllegalTransition {
@@ -203,6 +211,7 @@ impl StoreError {
             self,
             Self::UnknownTask { .. }
                 | Self::TaskExists { .. }
+                | Self::TaskEnded { .. }
                 | Self::IllegalTransition { .. }
                 | Self::UnknownCall { .. }
                 | Self::CallAlreadyEnded { .. }

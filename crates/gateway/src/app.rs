@@ -8,6 +8,7 @@ use provider_core::ModelClient;
 use provider_echo::EchoClient;
 use provider_litellm::{LiteLlmClient, LiteLlmConfig, LiteLlmConfigError};
 use provider_service::{FallbackManager, Limits, LlmService, TaskService};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, CostConfig, LlmMode, ProxyConfig, StorageConfig};
@@ -25,6 +26,8 @@ pub struct App {
     pub proxy: Option<Arc<LiteLlmClient>>,
     /// Cancelled when the gateway ends: streams that would go on for ever stop.
     pub closing: CancellationToken,
+    /// Places for event streams: half of all connections, so that calls always find one.
+    pub streams: Arc<Semaphore>,
 }
 
 /// A part that can not be made.
@@ -81,12 +84,14 @@ impl App {
                 "closed what the last run left open"
             );
         }
+        let streams = Arc::new(Semaphore::new(config.server.max_connections.div_ceil(2)));
         Ok(Self {
             config: Arc::new(config),
             store,
             tasks,
             proxy,
             closing: CancellationToken::new(),
+            streams,
         })
     }
 }

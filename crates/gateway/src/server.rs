@@ -109,15 +109,22 @@ impl Connections {
         });
     }
 
+    /// Idle connections close at once, the others after their answer; no new work is taken on them.
     async fn close(self, app: &App) {
         app.closing.cancel();
         let grace = app.config.server.shutdown_grace;
-        let drained = async {
-            app.tasks.shut_down(grace).await;
-            // Their answers are on the way out now.
-            tokio::time::timeout(DRAIN_LIMIT, self.graceful.shutdown()).await
+        let ended = async {
+            let (calls, connections) = (app.tasks.shut_down(grace), self.graceful.shutdown());
+            tokio::pin!(calls, connections);
+            tokio::select! {
+                () = &mut connections => calls.await,
+                () = &mut calls => {
+                    // A client that does not read its answer is not waited for.
+                    let _ = tokio::time::timeout(DRAIN_LIMIT, connections).await;
+                }
+            }
         };
-        if tokio::time::timeout(grace + RECORD_LIMIT + DRAIN_LIMIT, drained)
+        if tokio::time::timeout(grace + RECORD_LIMIT + DRAIN_LIMIT, ended)
             .await
             .is_err()
         {

@@ -84,7 +84,10 @@ async fn bad_input_is_refused_in_one_shape_and_creates_nothing() {
             "{path}"
         );
     }
-    assert_eq!(gateway.get("/api/tasks").await.json(), json!({"tasks": []}));
+    assert_eq!(
+        gateway.get("/api/tasks").await.json(),
+        json!({"tasks": [], "has_more": false})
+    );
     gateway.stop().await;
 }
 
@@ -457,5 +460,30 @@ async fn costs_add_up_by_every_dimension() {
         .await
         .json();
     assert_eq!(none["total"]["calls"], 0);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_web_page_of_elsewhere_can_not_spend_money_through_the_browser() {
+    let gateway = Gateway::start(&[ECHO]).await;
+    let body = json!({"model": "planner", "messages": [{"role": "user", "content": "hi"}]});
+    let foreign = [
+        ("origin", "https://evil.example"),
+        ("content-type", "text/plain"),
+    ];
+    let refused = gateway
+        .post_with("/v1/chat/completions", &foreign, &body)
+        .await;
+    assert_eq!(
+        (refused.status.as_u16(), &refused.json()["error"]["code"]),
+        (403, &json!("forbidden"))
+    );
+    let message = json!({"text": "hi", "idempotency_key": "k"});
+    let refused = gateway.post_with("/api/message", &foreign, &message).await;
+    assert_eq!(
+        (refused.status.as_u16(), &refused.json()["error"]["code"]),
+        (403, &json!("FORBIDDEN"))
+    );
+    assert_eq!(gateway.get("/api/tasks").await.json()["tasks"], json!([]));
     gateway.stop().await;
 }

@@ -479,3 +479,78 @@ async fn a_full_queue_refuses_with_retry_after_and_creates_nothing() {
     upstream.gate.add_permits(2);
     gateway.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_keeps_its_connection_does_not_keep_octo_from_ending() {
+    let dir = tempfile::tempdir().unwrap();
+    let upstream = Upstream::open().await;
+    let octo = Octo::start(dir.path(), &upstream.url()).await;
+    let stream = tokio::net::TcpStream::connect(octo.address).await.unwrap();
+    let io = hyper_util::rt::TokioIo::new(stream);
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
+    let mut driver = JoinSet::new();
+    driver.spawn(connection);
+    let mut client = JoinSet::new();
+    client.spawn(async move {
+        let mut answered = 0_usize;
+        loop {
+            let body = json!({"model": "planner", "messages": [{"role": "user", "content": "hi"}]})
+                .to_string();
+            let request = http::Request::post("/v1/chat/completions").header("host", "localhost");
+            let request = request
+                .body(http_body_util::Full::new(bytes::Bytes::from(body)))
+                .unwrap();
+            match sender.send_request(request).await {
+                Ok(answer) if answer.status() == 200 => answered += 1,
+                _ => return answered,
+            }
+            if sender.ready().await.is_err() {
+                return answered;
+            }
+        }
+    });
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(20), octo.end());
+    assert_eq!(
+        ended.await.unwrap(),
+        Some(0),
+        "well within the grace period of 30 s"
+    );
+    let answered = client.join_next().await.unwrap().unwrap();
+    let again = Octo::start(dir.path(), &upstream.url()).await;
+    let costs = again.get("/api/costs").await;
+    assert_eq!(
+        (
+            &costs["total"]["failed_calls"],
+            &costs["total"]["open_calls"]
+        ),
+        (&json!(0), &json!(0))
+    );
+    assert!(
+        costs["total"]["calls"].as_u64().unwrap() >= answered as u64,
+        "every answer is in the books"
+    );
+    again.kill().await;
+}
+
+#[tokio::test]
+async fn two_asks_at_once_both_get_an_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let upstream = Upstream::closed().await;
+    let mut asks = JoinSet::new();
+    for _ in 0..2 {
+        // A port on which no gateway listens.
+        let mut ask = octo(dir.path(), &upstream.url());
+        ask.env("OCTO_LISTEN", "127.0.0.1:1").args(["ask", "2+2?"]);
+        asks.spawn(async move { ask.output().await.unwrap() });
+    }
+    upstream.waiting.acquire().await.unwrap().forget();
+    upstream.gate.add_permits(2);
+    for asked in asks.join_all().await {
+        assert_eq!(
+            asked.status.code(),
+            Some(0),
+            "{}",
+            String::from_utf8_lossy(&asked.stderr)
+        );
+    }
+}

@@ -144,7 +144,7 @@ async fn a_locked_database_is_said_and_leaves_nothing_half_written() {
     );
     assert_eq!(
         gateway.get("/api/tasks").await.json(),
-        json!({"tasks": []}),
+        json!({"tasks": [], "has_more": false}),
         "nothing is half there"
     );
     other.execute_batch("ROLLBACK").unwrap();

@@ -153,7 +153,7 @@ async fn an_idle_stream_has_heartbeats_and_ends_with_the_gateway() {
     let path = format!("/api/stream/task/{}", taken["task_id"].as_str().unwrap());
     let address = gateway.address;
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
     tokio::io::AsyncWriteExt::write_all(&mut stream, request.as_bytes())
         .await
         .unwrap();

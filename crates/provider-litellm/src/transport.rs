@@ -23,6 +23,8 @@ use crate::failure::{broken_body, failed};
 const POOL_IDLE: Duration = Duration::from_secs(4);
 /// The most that is read of an error's body: enough for its message.
 const MAX_ERROR_BYTES: usize = 64 << 10;
+/// How long the rest of an error's body may take.
+const ERROR_BODY_LIMIT: Duration = Duration::from_secs(2);
 /// A body's announced size is believed so far before its bytes are there.
 const MAX_RESERVED_BYTES: usize = 64 << 10;
 /// Idle connections that are kept.
@@ -235,10 +237,12 @@ async fn collect(mut body: Incoming, limit: usize) -> Result<Bytes, ProviderErro
     Ok(whole.freeze())
 }
 
-/// As much of an error's body as comes, up to a limit.
+/// As much of an error's body as comes, up to a size and within a time: a body that stalls must not turn
+/// what the status says into a timeout.
 async fn start_of(mut body: Incoming) -> Bytes {
     let mut start = BytesMut::new();
-    while let Some(Ok(frame)) = body.frame().await {
+    let deadline = tokio::time::Instant::now() + ERROR_BODY_LIMIT;
+    while let Ok(Some(Ok(frame))) = tokio::time::timeout_at(deadline, body.frame()).await {
         let Ok(data) = frame.into_data() else {
             continue;
         };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 /// How much may run and wait at once.
 #[derive(Clone, Copy, Debug)]
@@ -23,14 +23,31 @@ impl Default for Limits {
     }
 }
 
-/// Too much runs and waits already; nothing was created.
+/// Work that is not taken; nothing was created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{running} calls run and {queued} wait already, which is the limit; try again in {} s", .retry_after.as_secs())]
-pub struct Busy {
-    running: usize,
-    queued: usize,
+#[non_exhaustive]
+pub enum NotAdmitted {
+    /// Too much runs and waits already.
+    #[error(
+        "{max_running} calls run and {max_queued} wait already, which is the limit; try again in a second"
+    )]
+    Busy {
+        /// The limit of calls in flight.
+        max_running: usize,
+        /// The limit of those that wait.
+        max_queued: usize,
+    },
+    /// The gateway is ending.
+    #[error("octo is shutting down; try again when it is back")]
+    ShuttingDown,
+}
+
+impl NotAdmitted {
     /// When trying again makes sense.
-    pub retry_after: Duration,
+    #[must_use]
+    pub const fn retry_after(self) -> Duration {
+        Duration::from_secs(1)
+    }
 }
 
 /// The door: a slot to be in the house, and in it a place at the table.
@@ -63,18 +80,23 @@ impl Admission {
     }
 
     /// A slot, at once or not at all.
-    pub(crate) fn enter(&self) -> Result<Slot, Busy> {
+    pub(crate) fn enter(&self) -> Result<Slot, NotAdmitted> {
         match self.slots.clone().try_acquire_owned() {
             Ok(slot) => Ok(Slot {
                 _slot: slot,
                 running: self.running.clone(),
             }),
-            Err(_) => Err(Busy {
-                running: self.limits.max_running,
-                queued: self.limits.max_queued,
-                retry_after: Duration::from_secs(1),
+            Err(TryAcquireError::Closed) => Err(NotAdmitted::ShuttingDown),
+            Err(TryAcquireError::NoPermits) => Err(NotAdmitted::Busy {
+                max_running: self.limits.max_running,
+                max_queued: self.limits.max_queued,
             }),
         }
+    }
+
+    /// Lets nobody in any more. Who is in stays.
+    pub(crate) fn close(&self) {
+        self.slots.close();
     }
 }
 

@@ -11,7 +11,7 @@ use crate::call::{CallEnd, PlannedCall, StopReason};
 use crate::live::LiveWork;
 use crate::message::{Origin, opening, transition};
 use crate::task::SESSION_CHANNEL;
-use crate::{Busy, CallError, FallbackPolicy, TaskService};
+use crate::{CallError, FallbackPolicy, NotAdmitted, TaskService};
 
 /// The channel of a call that is a task of its own.
 const CALL_CHANNEL: &str = "v1";
@@ -47,9 +47,9 @@ pub struct ChatAnswer {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChatError {
-    /// Too much runs and waits already; nothing was created.
+    /// Too much runs and waits already, or the gateway is ending; nothing was created.
     #[error(transparent)]
-    Busy(#[from] Busy),
+    NotAdmitted(#[from] NotAdmitted),
     /// The named task has ended; nothing was added to it.
     #[error("task {task_id} has ended: it is {status}, and takes no further calls")]
     TaskEnded {
@@ -58,9 +58,20 @@ pub enum ChatError {
         /// How it ended.
         status: TaskStatus,
     },
-    /// The call, or its end, could not be written down.
+    /// The call was not made, because its start could not be written down.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The call was made, and its end could not be written down: the next start of octo closes it.
+    #[error(
+        "the call was made, but its end could not be recorded ({source}); making it again would pay for it again"
+    )]
+    EndNotRecorded {
+        /// The task that holds the call.
+        task_id: TaskId,
+        /// Why.
+        #[source]
+        source: StoreError,
+    },
     /// Nobody answered. Recorded.
     #[error("{error}")]
     Call {
@@ -98,14 +109,19 @@ impl TaskService {
     /// [`ChatError`].
     pub async fn chat(&self, call: ChatCall) -> Result<ChatAnswer, ChatError> {
         let slot = self.admission.enter()?;
-        let (reply, answer) = oneshot::channel();
+        let (mut reply, answer) = oneshot::channel();
         let service = self.clone();
         let run = async move {
-            let turn = slot.turn().await;
-            // A caller that has gone while it waited has no call in flight: nothing to do.
-            if reply.is_closed() {
-                return;
-            }
+            let turn = tokio::select! {
+                biased;
+                () = service.shutdown.cancelled() => {
+                    let _ = reply.send(Err(NotAdmitted::ShuttingDown.into()));
+                    return;
+                }
+                // A caller that goes while it waits has no call in flight: its place is free again.
+                () = reply.closed() => return,
+                turn = slot.turn() => turn,
+            };
             let outcome = service.run_chat(call).await;
             drop(turn);
             // The caller may have gone; the books are complete.
@@ -122,17 +138,34 @@ impl TaskService {
     async fn run_chat(&self, call: ChatCall) -> Result<ChatAnswer, ChatError> {
         let planned = self.llm.plan(&call.model, call.request);
         let begun = self.begin(call.task, &planned).await?;
+        let task_id = begun.task_id.clone();
+        let span = tracing::info_span!("task", %task_id);
+        self.finish(begun, &planned, call.fallback)
+            .instrument(span)
+            .await
+    }
+
+    async fn finish(
+        &self,
+        begun: Begun,
+        planned: &PlannedCall,
+        fallback: FallbackPolicy,
+    ) -> Result<ChatAnswer, ChatError> {
         let stop = self.stop(&begun.work);
-        let end = self.llm.run(&planned, call.fallback, &stop).await;
-        self.record_end(
-            &begun.task_id,
-            &planned,
-            begun.started,
-            &end,
-            begun.owns_task,
-        )
-        .await?;
-        let task_id = begun.task_id;
+        let end = self.llm.run(planned, fallback, &stop).await;
+        let Begun {
+            task_id,
+            started,
+            owns_task,
+            work,
+        } = begun;
+        let recorded = self
+            .record_end(&task_id, planned, started, &end, owns_task)
+            .await;
+        drop(work);
+        if let Err(source) = recorded {
+            return Err(ChatError::EndNotRecorded { task_id, source });
+        }
         match end {
             CallEnd::Completed(completion) => Ok(ChatAnswer {
                 task_id,
@@ -204,9 +237,13 @@ impl TaskService {
         if let Some(status) = status.filter(|status| status.is_terminal()) {
             return Err(ChatError::TaskEnded { task_id, status });
         }
-        let started = self
-            .start(Commit::new(task_id.clone()).event(planned.started()))
-            .await?;
+        let opening = Commit::new(task_id.clone()).event(planned.started());
+        let started = match self.start(opening).await {
+            Err(StoreError::TaskEnded { task_id, status }) => {
+                return Err(ChatError::TaskEnded { task_id, status });
+            }
+            outcome => outcome?,
+        };
         Ok(Begun {
             task_id,
             started,

@@ -1,12 +1,14 @@
 //! What was spent, by whom and on what: the store's sums in the shape that people and programs read.
 
+use std::collections::BTreeMap;
+
 use event_payloads::{CostSource, EventId, Picodollars, TaskId, Timestamp, Usd};
 use event_store::{Call, CallStatus, CostQuery, CostRow, Dimension, EventStore, StoreError};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 /// Sums over a number of calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CostSum {
     /// What the calls with a known cost add up to, in USD. A lower bound while any of
     /// `calls_without_cost` and `open_calls` is not 0.
@@ -144,12 +146,14 @@ impl Serialize for CostGroup {
 /// # Errors
 /// The store can not be read, or a sum is too large to be money.
 pub async fn report(store: &dyn EventStore, query: CostQuery) -> Result<CostReport, StoreError> {
+    // One read: a call that ends in between must not make the total another than the sum of its rows.
+    let groups = groups(store, query.clone()).await?;
+    let total = add_up(&groups)?;
     let rows = if query.group_by.is_empty() {
         Vec::new()
     } else {
-        groups(store, query.clone()).await?
+        groups
     };
-    let total = total(store, query.clone()).await?;
     Ok(CostReport {
         from: query.from,
         to: query.to,
@@ -170,14 +174,18 @@ pub async fn task_cost(
     if store.task(task_id).await?.is_none() {
         return Ok(None);
     }
-    let by = |dimension| {
-        let query = CostQuery {
-            task: Some(task_id.clone()),
-            group_by: vec![dimension],
-            ..CostQuery::default()
-        };
-        groups(store, query)
+    let group_by = vec![
+        Dimension::Alias,
+        Dimension::Category,
+        Dimension::Model,
+        Dimension::Provider,
+    ];
+    let query = CostQuery {
+        task: Some(task_id.clone()),
+        group_by,
+        ..CostQuery::default()
     };
+    let groups = groups(store, query).await?;
     let calls = store
         .calls(task_id)
         .await?
@@ -186,30 +194,13 @@ pub async fn task_cost(
         .collect::<Result<_, _>>()?;
     Ok(Some(TaskCost {
         task_id: task_id.clone(),
-        total: total(
-            store,
-            CostQuery {
-                task: Some(task_id.clone()),
-                ..CostQuery::default()
-            },
-        )
-        .await?,
-        by_alias: by(Dimension::Alias).await?,
-        by_category: by(Dimension::Category).await?,
-        by_model: by(Dimension::Model).await?,
-        by_provider: by(Dimension::Provider).await?,
+        total: add_up(&groups)?,
+        by_alias: along(&groups, Dimension::Alias)?,
+        by_category: along(&groups, Dimension::Category)?,
+        by_model: along(&groups, Dimension::Model)?,
+        by_provider: along(&groups, Dimension::Provider)?,
         calls,
     }))
-}
-
-async fn total(store: &dyn EventStore, query: CostQuery) -> Result<CostSum, StoreError> {
-    let rows = store
-        .cost_rollup(CostQuery {
-            group_by: Vec::new(),
-            ..query
-        })
-        .await?;
-    sum(&rows.into_iter().next().unwrap_or_default())
 }
 
 async fn groups(store: &dyn EventStore, query: CostQuery) -> Result<Vec<CostGroup>, StoreError> {
@@ -217,26 +208,70 @@ async fn groups(store: &dyn EventStore, query: CostQuery) -> Result<Vec<CostGrou
     rows.into_iter()
         .map(|row| {
             Ok(CostGroup {
-                sum: sum(&row)?,
+                sum: CostSum::of(&row)?,
                 key: row.key,
             })
         })
         .collect()
 }
 
-fn sum(row: &CostRow) -> Result<CostSum, StoreError> {
-    Ok(CostSum {
-        cost_usd: usd(row.cost)?,
-        calls: row.calls,
-        open_calls: row.open_calls,
-        calls_without_cost: row.calls_without_cost,
-        failed_calls: row.failed_calls,
-        fallback_calls: row.fallback_calls,
-        drift_calls: row.drift_calls,
-        prompt_tokens: row.tokens.prompt,
-        completion_tokens: row.tokens.completion,
-        total_tokens: row.tokens.total,
-    })
+/// The sums of groups, added up along one of their dimensions.
+fn along(groups: &[CostGroup], dimension: Dimension) -> Result<Vec<CostGroup>, StoreError> {
+    let mut sums: BTreeMap<&str, CostSum> = BTreeMap::new();
+    for group in groups {
+        let value = group.key.iter().find(|(each, _)| *each == dimension);
+        let sum = sums
+            .entry(value.map_or("", |(_, value)| value.as_str()))
+            .or_default();
+        *sum = sum.plus(&group.sum)?;
+    }
+    let group = |(value, sum): (&str, CostSum)| CostGroup {
+        key: vec![(dimension, value.to_owned())],
+        sum,
+    };
+    Ok(sums.into_iter().map(group).collect())
+}
+
+fn add_up(groups: &[CostGroup]) -> Result<CostSum, StoreError> {
+    groups
+        .iter()
+        .try_fold(CostSum::default(), |sum, group| sum.plus(&group.sum))
+}
+
+impl CostSum {
+    fn of(row: &CostRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            cost_usd: usd(row.cost)?,
+            calls: row.calls,
+            open_calls: row.open_calls,
+            calls_without_cost: row.calls_without_cost,
+            failed_calls: row.failed_calls,
+            fallback_calls: row.fallback_calls,
+            drift_calls: row.drift_calls,
+            prompt_tokens: row.tokens.prompt,
+            completion_tokens: row.tokens.completion,
+            total_tokens: row.tokens.total,
+        })
+    }
+
+    fn plus(&self, other: &Self) -> Result<Self, StoreError> {
+        let count = |a: u64, b: u64| a.checked_add(b).ok_or(StoreError::Overflow);
+        Ok(Self {
+            cost_usd: self
+                .cost_usd
+                .checked_add(other.cost_usd)
+                .ok_or(StoreError::Overflow)?,
+            calls: count(self.calls, other.calls)?,
+            open_calls: count(self.open_calls, other.open_calls)?,
+            calls_without_cost: count(self.calls_without_cost, other.calls_without_cost)?,
+            failed_calls: count(self.failed_calls, other.failed_calls)?,
+            fallback_calls: count(self.fallback_calls, other.fallback_calls)?,
+            drift_calls: count(self.drift_calls, other.drift_calls)?,
+            prompt_tokens: count(self.prompt_tokens, other.prompt_tokens)?,
+            completion_tokens: count(self.completion_tokens, other.completion_tokens)?,
+            total_tokens: count(self.total_tokens, other.total_tokens)?,
+        })
+    }
 }
 
 fn call_cost(call: Call) -> Result<CallCost, StoreError> {

@@ -1,6 +1,6 @@
 //! Alias → call → cost → events: a model call as one unit of work that ends exactly once.
 //!
-//! [`TaskService`] takes messages and chat calls, decides what may run ([`Busy`] if too much does),
+//! [`TaskService`] takes messages and chat calls, decides what may run ([`NotAdmitted`] if too much does),
 //! and writes every step down. Inside it, [`LlmService`] resolves the alias and turns a call's end
 //! into events, and [`FallbackManager`] tries the proxy first, every time.
 //!
@@ -46,7 +46,7 @@ mod recovery;
 mod settle;
 mod task;
 
-pub use admission::{Busy, Limits};
+pub use admission::{Limits, NotAdmitted};
 pub use call::{CallEnd, PlannedCall, StopReason, cost_of_failure};
 pub use chat::{ChatAnswer, ChatCall, ChatError};
 pub use costs::{CallCost, CostGroup, CostReport, CostSum, TaskCost, report, task_cost};

@@ -1,16 +1,18 @@
 //! Alias → group → call → end.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
 use alias_registry::AliasRegistry;
 use event_store::{IdSource, SystemClock};
-use provider_core::{ChatRequest, ModelCall};
+use futures_util::FutureExt;
+use provider_core::{ChatRequest, ModelCall, ProviderError};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::call::{CallEnd, PlannedCall, StopReason};
-use crate::{FallbackManager, FallbackPolicy};
+use crate::{CallError, FallbackManager, FallbackPolicy};
 
 /// Longest `response_summary`, unless configured.
 const DEFAULT_SUMMARY_BYTES: usize = 8192;
@@ -91,15 +93,26 @@ impl LlmService {
         // An answer that is there wins over a stop that came at the same moment: it is paid for.
         let end = tokio::select! {
             biased;
-            result = self.clients.call(&planned.call, policy) => match result {
-                Ok(completion) => CallEnd::Completed(Box::new(completion)),
-                Err(error) => CallEnd::Failed(Box::new(error), started.elapsed()),
-            },
+            result = AssertUnwindSafe(self.clients.call(&planned.call, policy)).catch_unwind() => {
+                match result {
+                    Ok(Ok(completion)) => CallEnd::Completed(Box::new(completion)),
+                    Ok(Err(error)) => CallEnd::Failed(Box::new(error), started.elapsed()),
+                    Err(_panic) => CallEnd::Failed(Box::new(fault_of_ours()), started.elapsed()),
+                }
+            }
             reason = stop.stopped() => CallEnd::Stopped(reason, started.elapsed()),
         };
         log(&end);
         end
     }
+}
+
+/// A client that panics must not leave a call without an end.
+fn fault_of_ours() -> CallError {
+    CallError::Primary(ProviderError::InvalidAnswer {
+        reason: "reading it hit a fault in octo itself; please report it with the log".to_owned(),
+        source: None,
+    })
 }
 
 fn log(end: &CallEnd) {

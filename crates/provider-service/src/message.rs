@@ -7,7 +7,7 @@ use event_payloads::{
 use event_store::{Commit, NewEvent, StoreError};
 use provider_core::ChatRequest;
 
-use crate::Busy;
+use crate::NotAdmitted;
 
 /// The alias of a message that does not name one.
 const DEFAULT_ALIAS: &str = "main";
@@ -128,9 +128,9 @@ pub struct Submitted {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubmitError {
-    /// Too much runs and waits already.
+    /// Too much runs and waits already, or the gateway is ending.
     #[error(transparent)]
-    Busy(#[from] Busy),
+    NotAdmitted(#[from] NotAdmitted),
     /// It could not be written down.
     #[error(transparent)]
     Store(#[from] StoreError),

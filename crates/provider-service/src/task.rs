@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use event_payloads::{EventId, TaskId, TaskStatus};
 use event_store::{Commit, EventStore, IdSource, StoreError, SystemClock};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -33,7 +34,7 @@ pub struct TaskService {
     pub(crate) admission: Admission,
     pub(crate) live: LiveTasks,
     pub(crate) tracker: TaskTracker,
-    shutdown: CancellationToken,
+    pub(crate) shutdown: CancellationToken,
 }
 
 impl fmt::Debug for TaskService {
@@ -59,9 +60,24 @@ pub enum CancelError {
         /// How it ended.
         status: TaskStatus,
     },
+    /// Its work was told to stop, and its end waits to be recorded.
+    #[error("task {0} is being cancelled, its end is not recorded yet; ask again in a second")]
+    StillEnding(TaskId),
     /// It could not be read or written down.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Why a task never came to a call.
+enum Unstarted {
+    Stopped(StopReason),
+    NotRecorded,
+}
+
+impl From<StopReason> for Unstarted {
+    fn from(reason: StopReason) -> Self {
+        Self::Stopped(reason)
+    }
 }
 
 impl TaskService {
@@ -107,21 +123,42 @@ impl TaskService {
         }
         let slot = self.admission.enter()?;
         let task_id = self.ids.task_id();
-        match self.store.append(message.opening(task_id.clone())).await {
-            Ok(_) => {}
-            Err(error) => return self.submitted_by_another(error).await,
-        }
-        let submitted = Submitted {
-            task_id: task_id.clone(),
-            status: TaskStatus::Created,
-            created: true,
-        };
+        let (reply, submitted) = oneshot::channel();
+        // Registered before it exists, and carried on by a task of its own: a caller that goes away in
+        // the middle leaves no message behind that is recorded and never runs.
         let work = self.live.begin(&task_id);
         let span = tracing::info_span!("task", %task_id);
         let service = self.clone();
-        let run = async move { service.run_message(work, slot, &message, task_id).await };
+        let run = async move {
+            service
+                .take_message(work, slot, message, task_id, reply)
+                .await;
+        };
         self.tracker.spawn(run.instrument(span));
-        Ok(submitted)
+        submitted
+            .await
+            .unwrap_or(Err(SubmitError::Store(StoreError::Closed)))
+    }
+
+    async fn take_message(
+        self,
+        work: LiveWork,
+        slot: Slot,
+        message: Message,
+        task_id: TaskId,
+        reply: oneshot::Sender<Result<Submitted, SubmitError>>,
+    ) {
+        if let Err(error) = self.store.append(message.opening(task_id.clone())).await {
+            // Who asked may have gone; then nobody wants to know.
+            let _ = reply.send(self.submitted_by_another(error).await);
+            return;
+        }
+        let _ = reply.send(Ok(Submitted {
+            task_id: task_id.clone(),
+            status: TaskStatus::Created,
+            created: true,
+        }));
+        self.run_message(work, slot, &message, task_id).await;
     }
 
     /// A refusal because of a key that somebody else used at the same moment is that task.
@@ -144,8 +181,9 @@ impl TaskService {
     async fn run_message(self, work: LiveWork, slot: Slot, message: &Message, task_id: TaskId) {
         let stop = self.stop(&work);
         let turn = tokio::select! {
+            biased;
+            reason = stop.stopped() => return self.end_unstarted(&task_id, reason.into()).await,
             turn = slot.turn() => turn,
-            reason = stop.stopped() => return self.end_unstarted(&task_id, reason).await,
         };
         let planned = self.llm.plan(message.alias(), message.request());
         let opening = Commit::new(task_id.clone())
@@ -155,7 +193,7 @@ impl TaskService {
             Ok(started) => started,
             Err(error) => {
                 tracing::error!(%error, "the call was not made: its start could not be recorded");
-                return self.end_unstarted(&task_id, StopReason::Shutdown).await;
+                return self.end_unstarted(&task_id, Unstarted::NotRecorded).await;
             }
         };
         let end = self.llm.run(&planned, FallbackPolicy::Allow, &stop).await;
@@ -214,15 +252,23 @@ impl TaskService {
     }
 
     /// Ends a task that never came to a call.
-    async fn end_unstarted(&self, task_id: &TaskId, reason: StopReason) {
-        let (status, reason) = match reason {
-            StopReason::Cancelled => (TaskStatus::Cancelled, "cancelled"),
-            StopReason::Shutdown => (TaskStatus::Failed, "interrupted"),
+    async fn end_unstarted(&self, task_id: &TaskId, why: Unstarted) {
+        let (status, reason) = match why {
+            Unstarted::Stopped(StopReason::Cancelled) => (TaskStatus::Cancelled, "cancelled"),
+            Unstarted::Stopped(StopReason::Shutdown) => (TaskStatus::Failed, "interrupted"),
+            Unstarted::NotRecorded => (
+                TaskStatus::Failed,
+                "the start of its call could not be recorded",
+            ),
         };
-        let commit =
-            Commit::new(task_id.clone()).event(transition(TaskStatus::Created, status, reason));
-        if let Err(error) = append_surely(self.store.as_ref(), commit).await {
-            tracing::error!(%task_id, %error, "the end of a task could not be recorded; the next start closes it");
+        let end = transition(TaskStatus::Created, status, reason);
+        let commit = Commit::new(task_id.clone()).event(end);
+        match append_surely(self.store.as_ref(), commit).await {
+            // Somebody else ended it meanwhile.
+            Ok(_) | Err(StoreError::IllegalTransition { .. }) => {}
+            Err(error) => {
+                tracing::error!(%task_id, %error, "the end of a task could not be recorded; the next start closes it");
+            }
         }
     }
 
@@ -238,17 +284,14 @@ impl TaskService {
                 status: before,
             });
         }
-        if tokio::time::timeout(CANCEL_WAIT, self.live.cancel(task_id))
-            .await
-            .is_err()
-        {
-            tracing::warn!(%task_id, "the cancelled work has not ended yet");
-        }
+        self.end_live_work(task_id).await?;
         let status = match self.status(task_id).await? {
             status if status.is_terminal() => status,
             // Nobody here works on it: it waits, or a session is open.
             status => self.cancel_idle(task_id, status).await?,
         };
+        // A call that joined at the same moment was registered before its start was recorded.
+        self.end_live_work(task_id).await?;
         match status {
             TaskStatus::Cancelled => Ok(()),
             // It ended by itself before the cancellation came to it.
@@ -257,6 +300,11 @@ impl TaskService {
                 status,
             }),
         }
+    }
+
+    async fn end_live_work(&self, task_id: &TaskId) -> Result<(), CancelError> {
+        let ended = tokio::time::timeout(CANCEL_WAIT, self.live.cancel(task_id)).await;
+        ended.map_err(|_| CancelError::StillEnding(task_id.clone()))
     }
 
     async fn cancel_idle(
@@ -283,10 +331,10 @@ impl TaskService {
             .status)
     }
 
-    /// Lets what is in flight end by itself for so long, then stops it; all of it is recorded.
-    ///
-    /// New work is the caller's to refuse before.
+    /// Takes no new work, lets what is in flight end by itself for so long, then stops it; all of it is
+    /// recorded.
     pub async fn shut_down(&self, grace: Duration) {
+        self.admission.close();
         self.tracker.close();
         if tokio::time::timeout(grace, self.tracker.wait())
             .await

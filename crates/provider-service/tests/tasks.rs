@@ -267,7 +267,7 @@ async fn a_full_house_refuses_and_creates_nothing() {
         .submit(Message::new("three", "3"))
         .await
         .unwrap_err();
-    assert!(matches!(refused, SubmitError::Busy(_)), "{refused}");
+    assert!(matches!(refused, SubmitError::NotAdmitted(_)), "{refused}");
     assert!(house.store.task_by_key("3").await.unwrap().is_none());
     let again = house.tasks.submit(Message::new("one", "1")).await.unwrap();
     assert_eq!(
@@ -277,7 +277,7 @@ async fn a_full_house_refuses_and_creates_nothing() {
     );
     assert!(matches!(
         house.tasks.chat(chat(None)).await.unwrap_err(),
-        ChatError::Busy(_)
+        ChatError::NotAdmitted(_)
     ));
     gate.release.add_permits(2);
     assert_eq!(house.end_of(&first.task_id).await.0, TaskStatus::Succeeded);
@@ -532,4 +532,109 @@ async fn what_a_crash_left_open_is_closed_once() {
     let (status, events) = house.look_at(&"run-4".parse().unwrap()).await;
     assert_eq!(status, TaskStatus::Running, "a session goes on");
     assert_eq!(types(&events).last(), Some(&"MODEL_CALL_FAILED"));
+}
+
+#[tokio::test]
+async fn a_sender_that_hangs_up_in_the_middle_leaves_a_task_that_runs_all_the_same() {
+    let house = house(EchoClient, Limits::default()).await;
+    // The database is held, so the sender goes while its message waits to be recorded.
+    let other = rusqlite::Connection::open(house.dir.path().join("octo.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let sender = house.tasks.submit(Message::new("hi", "k"));
+    assert!(
+        tokio::time::timeout(Duration::from_millis(50), sender)
+            .await
+            .is_err()
+    );
+    other.execute_batch("ROLLBACK").unwrap();
+    house.tasks.shut_down(Duration::from_secs(30)).await;
+    let task = house.store.task_by_key("k").await.unwrap().unwrap();
+    assert_eq!(house.look_at(&task.task_id).await.0, TaskStatus::Succeeded);
+}
+
+#[tokio::test]
+async fn what_waits_when_the_house_closes_is_never_sent() {
+    let gate = Gate::new();
+    let house = house(
+        gate.clone(),
+        Limits {
+            max_running: 1,
+            max_queued: 5,
+        },
+    )
+    .await;
+    house.tasks.submit(Message::new("one", "1")).await.unwrap();
+    gate.wait_for_calls(1).await;
+    let waiting = house
+        .tasks
+        .submit(Message::new("two", "2"))
+        .await
+        .unwrap()
+        .task_id;
+    let queued = house.tasks.chat(chat(Some("run-5")));
+    let (queued, ()) = tokio::join!(queued, house.tasks.shut_down(Duration::from_millis(50)));
+    assert!(matches!(queued.unwrap_err(), ChatError::NotAdmitted(_)));
+    assert!(
+        house
+            .store
+            .task(&"run-5".parse().unwrap())
+            .await
+            .unwrap()
+            .is_none(),
+        "nothing was created"
+    );
+    let (status, events) = house.look_at(&waiting).await;
+    assert_eq!(status, TaskStatus::Failed);
+    assert!(!types(&events).contains(&"MODEL_CALL_STARTED"));
+    let late = house
+        .tasks
+        .submit(Message::new("three", "3"))
+        .await
+        .unwrap_err();
+    assert!(late.to_string().contains("shutting down"), "{late}");
+}
+
+/// Hits a fault of its own.
+struct Faulty;
+
+#[async_trait]
+impl ModelClient for Faulty {
+    fn name(&self) -> &'static str {
+        "faulty"
+    }
+
+    async fn complete(&self, _: &ModelCall) -> Result<Completion, ProviderError> {
+        panic!("a fault, on purpose");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_panics_leaves_no_call_open() {
+    let house = house(Faulty, Limits::default()).await;
+    let error = house.tasks.chat(chat(Some("run-6"))).await.unwrap_err();
+    assert!(matches!(error, ChatError::Call { .. }), "{error}");
+    assert!(house.store.open_calls().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn cancelling_a_session_ends_every_call_in_it() {
+    let gate = Gate::new();
+    let house = house(gate.clone(), Limits::default()).await;
+    let run: TaskId = "run-7".parse().unwrap();
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..3 {
+        let tasks = house.tasks.clone();
+        calls.spawn(async move { tasks.chat(chat(Some("run-7"))).await });
+    }
+    gate.wait_for_calls(3).await;
+    house.tasks.cancel(&run).await.unwrap();
+    for outcome in calls.join_all().await {
+        assert!(matches!(outcome.unwrap_err(), ChatError::Stopped { .. }));
+    }
+    let (status, events) = house.look_at(&run).await;
+    assert_eq!(
+        (status, types(&events).last()),
+        (TaskStatus::Cancelled, Some(&"STATE_TRANSITION"))
+    );
+    assert!(house.store.open_calls().await.unwrap().is_empty());
 }

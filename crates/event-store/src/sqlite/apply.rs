@@ -135,6 +135,12 @@ fn project(
             standing.status = Some(status);
             tasks::set_status(conn, &event.task_id, status)
         }
+        // An end may come late, a start may not: nobody who follows the task would see it.
+        Payload::ModelCallStarted(_) if status.is_terminal() => Err(StoreError::TaskEnded {
+            task_id: task_id(),
+            status,
+        }
+        .into()),
         Payload::ModelCallStarted(_) => calls::start(conn, event),
         _ => match Ending::of(event, Some(payload)) {
             Some(ending) => end_call(conn, event, &ending),

@@ -224,3 +224,24 @@ async fn a_call_may_end_after_its_task_did() {
     let task = desk.store.task(&task_id).await.unwrap().unwrap();
     assert_eq!(task.status, TaskStatus::Cancelled);
 }
+
+#[tokio::test]
+async fn a_call_may_end_in_a_task_that_has_ended_but_not_start() {
+    let desk = Desk::new().await;
+    let task_id = desk.running().await;
+    let call_id = desk.call(&task_id).await;
+    let cancelled = moved(TaskStatus::Running, TaskStatus::Cancelled);
+    desk.append(&task_id, vec![cancelled]).await;
+    let error = refusal(&desk, commit(&task_id, vec![started("planner")])).await;
+    assert!(
+        matches!(
+            error,
+            StoreError::TaskEnded {
+                status: TaskStatus::Cancelled,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    desk.append(&task_id, vec![failed(&call_id)]).await;
+}

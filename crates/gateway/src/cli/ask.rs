@@ -1,6 +1,6 @@
 //! `octo ask`: one call from the terminal, in the same books as any other.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use event_payloads::{Cost, TaskId};
 use event_store::StoreError;
@@ -9,10 +9,13 @@ use provider_service::{ChatCall, FallbackPolicy};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::gateway_client::{self, Answer};
+use super::gateway_client::{self, Answer, GatewayError};
 use super::{Exit, output};
 use crate::app::{App, AppError};
 use crate::config::Config;
+
+/// Between two tries to get at the store.
+const STORE_PAUSE: Duration = Duration::from_millis(200);
 
 pub(super) struct Question {
     pub(super) prompt: String,
@@ -43,23 +46,32 @@ pub(super) async fn ask(config: Config, question: Question) -> Exit {
     for warning in &config.warnings {
         output::note(format!("warning: {warning}"));
     }
-    let (server, limit) = (config.server.clone(), config.proxy.call_timeout);
-    let shown = match App::start(config).await {
-        Ok(app) => ask_here(app, &question).await,
-        // A gateway runs on this store: it makes the call.
-        Err(AppError::Store(StoreError::InUse { .. })) => {
-            ask_gateway(&server, limit, &question).await
-        }
-        Err(error) => {
-            output::error(&error);
-            return Exit::Failed;
-        }
-    };
-    match shown {
+    match answer(&config, &question).await {
         Ok(shown) => print(&shown, question.json),
         Err(message) => {
             output::note(format!("error: {message}"));
             Exit::Failed
+        }
+    }
+}
+
+/// Makes the call here, or has the gateway make it that runs on this store.
+async fn answer(config: &Config, question: &Question) -> Result<Shown, String> {
+    let deadline = Instant::now() + config.proxy.call_timeout;
+    loop {
+        let in_use = match App::start(config.clone()).await {
+            Ok(app) => return ask_here(app, question).await,
+            Err(AppError::Store(error @ StoreError::InUse { .. })) => error,
+            Err(error) => return Err(error.to_string()),
+        };
+        match ask_gateway(&config.server, config.proxy.call_timeout, question).await {
+            Ok(answer) => return Shown::of_answer(&question.alias, &answer),
+            // Nobody listens: another `octo ask` has the store, for as long as its call takes.
+            Err(GatewayError::Connect(..)) if Instant::now() < deadline => {
+                tokio::time::sleep(STORE_PAUSE).await;
+            }
+            Err(error @ GatewayError::Connect(..)) => return Err(format!("{in_use}; {error}")),
+            Err(error) => return Err(error.to_string()),
         }
     }
 }
@@ -83,7 +95,7 @@ async fn ask_gateway(
     server: &crate::config::ServerConfig,
     call_limit: Duration,
     question: &Question,
-) -> Result<Shown, String> {
+) -> Result<Answer, GatewayError> {
     #[derive(Serialize)]
     struct Body<'a> {
         model: &'a str,
@@ -101,13 +113,11 @@ async fn ask_gateway(
     let body = serde_json::to_vec(&Body {
         model: &question.alias,
         messages,
-    })
-    .map_err(|error| error.to_string())?;
+    })?;
     let headers = [("x-octo-allow-fallback", "true")];
     // The gateway keeps the limit of a call; this one is for a gateway that hangs.
     let limit = call_limit + Duration::from_secs(30);
-    let answer = gateway_client::post(server, "/v1/chat/completions", &headers, body, limit).await;
-    Shown::of_answer(&question.alias, &answer.map_err(|error| error.to_string())?)
+    gateway_client::post(server, "/v1/chat/completions", &headers, body, limit).await
 }
 
 /// The parts of an OpenAI-shaped body that are shown.

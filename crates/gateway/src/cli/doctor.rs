@@ -1,5 +1,6 @@
 //! `octo doctor`: what is wrong, and what to do about it.
 
+use std::path::Path;
 use std::time::Duration;
 
 use event_store::{SqliteStore, StoreError};
@@ -111,6 +112,17 @@ async fn examine(config: &Config) -> Vec<Finding> {
 
 async fn store(config: &Config) -> Finding {
     let path = config.storage.db_path.display();
+    for needed in [&config.storage.db_path, &config.storage.artifacts_dir] {
+        if let Err(error) = may_write(needed) {
+            let message = format!("{} can not be written: {error}", needed.display());
+            return finding(
+                "store",
+                Level::Problem,
+                message,
+                "let this user write there, or set OCTOAGENT_DATA_DIR to another folder",
+            );
+        }
+    }
     if !config.storage.db_path.exists() {
         return finding(
             "store",
@@ -134,6 +146,16 @@ async fn store(config: &Config) -> Finding {
             "see that the file is a database of octo and that you may read it",
         ),
     }
+}
+
+/// Whether a file or folder can be written, or made where it does not exist yet.
+fn may_write(path: &Path) -> std::io::Result<()> {
+    let absolute = std::path::absolute(path)?;
+    let existing = absolute
+        .ancestors()
+        .find(|ancestor| ancestor.exists())
+        .unwrap_or(&absolute);
+    Ok(rustix::fs::access(existing, rustix::fs::Access::WRITE_OK)?)
 }
 
 async fn proxy(config: &Config, client: &LiteLlmClient) -> Vec<Finding> {
@@ -241,7 +263,7 @@ fn prices(config: &Config, client: &LiteLlmClient, models: &[ModelInfo]) -> Vec<
                 ),
                 (None, false) => finding(
                     "prices",
-                    Level::Warning,
+                    Level::Problem,
                     format!("{name}: nobody knows its price, so its calls will have no cost"),
                     "add its price to config/prices.toml",
                 ),

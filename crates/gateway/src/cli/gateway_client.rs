@@ -37,6 +37,8 @@ pub(super) enum GatewayError {
     Body(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the request can not be written")]
     Request(#[from] http::Error),
+    #[error("the request has no JSON form")]
+    Json(#[from] serde_json::Error),
 }
 
 /// `POST path` on the gateway that this configuration describes.

@@ -81,9 +81,20 @@ pub(super) struct V1 {
 
 impl File {
     pub(super) fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
-        toml::from_str(text).map_err(|error| ConfigError::Syntax {
-            path: path.to_owned(),
-            message: error.to_string(),
+        // Not the error's own text: it repeats the line, which may hold a key that does not belong there.
+        toml::from_str(text).map_err(|error| {
+            let before = error
+                .span()
+                .and_then(|span| text.get(..span.start))
+                .unwrap_or_default();
+            ConfigError::Syntax {
+                path: path.to_owned(),
+                message: format!(
+                    "line {}: {}",
+                    before.matches('\n').count() + 1,
+                    error.message()
+                ),
+            }
         })
     }
 }

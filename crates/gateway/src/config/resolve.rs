@@ -393,6 +393,18 @@ mod tests {
     }
 
     #[test]
+    fn a_key_in_the_wrong_place_is_refused_without_being_shown() {
+        let message = load(&[], "[proxy]\nkey = \"sk-hidden\"")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.contains("line 2") && message.contains("`key`"),
+            "{message}"
+        );
+        assert!(!message.contains("sk-hidden"), "{message}");
+    }
+
+    #[test]
     fn no_key_shows_in_debug_output() {
         let config = load(
             &[

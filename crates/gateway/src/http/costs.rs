@@ -54,7 +54,8 @@ pub(crate) fn parse_query(
         .filter(|word| !word.is_empty())
         .map(|word| word.parse::<Dimension>().map_err(|error| error.to_string()))
         .collect::<Result<Vec<_>, _>>()?;
-    if group_by.len() > Dimension::ALL.len() {
+    let twice = |(at, dimension)| group_by.iter().skip(at + 1).any(|later| later == dimension);
+    if group_by.iter().enumerate().any(twice) {
         return Err("each dimension of `group_by` may stand once".to_owned());
     }
     Ok(CostQuery {

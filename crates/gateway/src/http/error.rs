@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use event_payloads::TaskId;
 use event_store::StoreError;
-use provider_service::{Busy, CancelError, SubmitError};
+use provider_service::{CancelError, NotAdmitted, SubmitError};
 use serde::Serialize;
 
 /// `{"error": {"code": "TASK_NOT_FOUND", "message": "…"}}`
@@ -62,6 +62,18 @@ impl ApiError {
         Self::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", message)
     }
 
+    pub(super) const fn forbidden(message: String) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "FORBIDDEN", message)
+    }
+
+    pub(super) fn busy(message: &str) -> Self {
+        let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "BUSY", message.to_owned());
+        Self {
+            retry_after: Some(Duration::from_secs(1)),
+            ..error
+        }
+    }
+
     pub(super) fn too_large(limit: usize) -> Self {
         let message = format!("the body is larger than {limit} bytes");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", message)
@@ -73,13 +85,24 @@ impl ApiError {
     }
 }
 
-impl From<Busy> for ApiError {
-    fn from(busy: Busy) -> Self {
-        let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "BUSY", busy.to_string());
+impl From<NotAdmitted> for ApiError {
+    fn from(refused: NotAdmitted) -> Self {
+        let error = Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            not_admitted_code(refused),
+            refused.to_string(),
+        );
         Self {
-            retry_after: Some(busy.retry_after),
+            retry_after: Some(refused.retry_after()),
             ..error
         }
+    }
+}
+
+pub(super) const fn not_admitted_code(refused: NotAdmitted) -> &'static str {
+    match refused {
+        NotAdmitted::ShuttingDown => "SHUTTING_DOWN",
+        _ => "BUSY",
     }
 }
 
@@ -117,7 +140,7 @@ impl From<StoreError> for ApiError {
 impl From<SubmitError> for ApiError {
     fn from(error: SubmitError) -> Self {
         match error {
-            SubmitError::Busy(busy) => busy.into(),
+            SubmitError::NotAdmitted(refused) => refused.into(),
             SubmitError::Store(error) => error.into(),
             other => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
@@ -137,6 +160,14 @@ impl From<CancelError> for ApiError {
                 "TASK_ALREADY_TERMINAL",
                 error.to_string(),
             ),
+            CancelError::StillEnding(_) => Self {
+                retry_after: Some(Duration::from_secs(1)),
+                ..Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "STILL_ENDING",
+                    error.to_string(),
+                )
+            },
             CancelError::Store(error) => error.into(),
             other => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,

@@ -39,12 +39,10 @@ pub fn router(app: App) -> Router {
         .route("/v1/{*path}", axum::routing::any(v1::unknown_path));
     let open = Router::new()
         .route("/health", get(health::health))
-        .route("/ready", get(health::ready));
+        .route("/ready", get(health::ready))
+        .method_not_allowed_fallback(wrong_method);
     v1.merge(api)
-        .layer(middleware::from_fn_with_state(
-            app.clone(),
-            auth::require_key,
-        ))
+        .layer(middleware::from_fn_with_state(app.clone(), auth::guard))
         .merge(open)
         .with_state(app)
 }

@@ -10,6 +10,7 @@ use event_payloads::{Event, TaskId};
 use event_store::Follow;
 use futures_util::stream;
 use serde::Serialize;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use super::ApiError;
@@ -36,8 +37,15 @@ pub(super) async fn task(
         // All was seen. 204 is how a browser's EventSource is told not to connect again.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let follow = Follow::new(app.store.clone(), task_id, after);
-    let state = Some((follow, app.closing.clone()));
+    let place = app.streams.clone().try_acquire_owned();
+    let following = Following {
+        follow: Follow::new(app.store.clone(), task_id, after),
+        closing: app.closing.clone(),
+        _place: place.map_err(|_| {
+            ApiError::busy("too many event streams are open; try again in a second")
+        })?,
+    };
+    let state = Some(following);
     let frames = stream::unfold(state, |state| async move { next_frame(state?).await });
     let heartbeat = KeepAlive::new()
         .interval(app.config.server.sse_heartbeat)
@@ -58,21 +66,26 @@ async fn resume_after(app: &App, task_id: &TaskId, headers: &HeaderMap) -> Resul
         .map_or(0, |position| position.task_seq))
 }
 
-type State_ = Option<(Follow, CancellationToken)>;
+/// A stream that is open.
+struct Following {
+    follow: Follow,
+    closing: CancellationToken,
+    _place: OwnedSemaphorePermit,
+}
 
 /// The next event as a frame, and what to go on with; nothing after the final one.
 async fn next_frame(
-    (mut follow, closing): (Follow, CancellationToken),
-) -> Option<(Result<Frame, Infallible>, State_)> {
+    mut following: Following,
+) -> Option<(Result<Frame, Infallible>, Option<Following>)> {
     let event = tokio::select! {
-        event = follow.next() => event,
-        () = closing.cancelled() => return None,
+        event = following.follow.next() => event,
+        () = following.closing.cancelled() => return None,
     };
     match event {
         Ok(Some(event)) => {
             let is_final = event.is_final();
-            let state = (!is_final).then_some((follow, closing));
-            Some((Ok(frame(&event, is_final)), state))
+            let next = (!is_final).then_some(following);
+            Some((Ok(frame(&event, is_final)), next))
         }
         Ok(None) => None,
         Err(error) => {

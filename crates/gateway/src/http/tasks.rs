@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::ApiError;
 use crate::app::App;
 
-/// Tasks in one answer, and events of one task read at once.
+/// Tasks in one answer.
 const MAX_TASKS: usize = 1000;
-const MAX_EVENTS: usize = 10_000;
+/// Events that are read at once.
+const PAGE: usize = 1000;
 
 #[derive(Deserialize)]
 pub(super) struct ListQuery {
@@ -21,6 +22,8 @@ pub(super) struct ListQuery {
 #[derive(Serialize)]
 pub(super) struct TaskList {
     tasks: Vec<Task>,
+    /// True if there are older ones that are not in this answer.
+    has_more: bool,
 }
 
 #[derive(Serialize)]
@@ -48,14 +51,11 @@ pub(super) async fn list(
         .map(|word| word.parse::<TaskStatus>())
         .transpose();
     let status = status.map_err(|error| ApiError::validation(error.to_string()))?;
-    let tasks = app
-        .store
-        .tasks(TaskQuery {
-            status,
-            limit: MAX_TASKS,
-        })
-        .await?;
-    Ok(Json(TaskList { tasks }))
+    let limit = MAX_TASKS + 1;
+    let mut tasks = app.store.tasks(TaskQuery { status, limit }).await?;
+    let has_more = tasks.len() > MAX_TASKS;
+    tasks.truncate(MAX_TASKS);
+    Ok(Json(TaskList { tasks, has_more }))
 }
 
 pub(super) async fn show(
@@ -68,13 +68,27 @@ pub(super) async fn show(
         .task(&task_id)
         .await?
         .ok_or_else(|| ApiError::no_task(&id))?;
-    let events = app.store.events(&task_id, 0, MAX_EVENTS).await?;
+    let events = all_events(&app, &task_id).await?;
     let artifacts = app.store.artifacts(&task_id).await?;
     Ok(Json(TaskView {
         task,
         events,
         artifacts,
     }))
+}
+
+/// Every event: an answer that leaves some out without saying so would be a wrong one.
+async fn all_events(app: &App, task_id: &TaskId) -> Result<Vec<Event>, ApiError> {
+    let mut events: Vec<Event> = Vec::new();
+    loop {
+        let after = events.last().map_or(0, |event| event.task_seq);
+        let page = app.store.events(task_id, after, PAGE).await?;
+        let is_last = page.len() < PAGE;
+        events.extend(page);
+        if is_last {
+            return Ok(events);
+        }
+    }
 }
 
 pub(super) async fn cancel(

@@ -12,7 +12,7 @@ use provider_core::{CallerFault, ChatRequest, InvalidRequest, ModelCallResult, P
 use provider_service::{ChatAnswer, ChatCall, ChatError, FallbackPolicy, StopReason};
 use serde::Serialize;
 
-use super::error::{set, store_status};
+use super::error::{not_admitted_code, set, store_status};
 use super::{OpenAiError, body};
 use crate::app::App;
 
@@ -117,9 +117,18 @@ impl From<InvalidRequest> for OpenAiError {
 impl From<ChatError> for OpenAiError {
     fn from(error: ChatError) -> Self {
         match error {
-            ChatError::Busy(busy) => {
-                server(StatusCode::SERVICE_UNAVAILABLE, "busy", busy.to_string())
-                    .with_retry_after(Some(busy.retry_after))
+            ChatError::NotAdmitted(refused) => {
+                let code = not_admitted_code(refused).to_lowercase();
+                server(StatusCode::SERVICE_UNAVAILABLE, &code, refused.to_string())
+                    .with_retry_after(Some(refused.retry_after()))
+            }
+            ChatError::EndNotRecorded {
+                ref task_id,
+                ref source,
+            } => {
+                // The call is paid for: an SDK must not make it again by itself.
+                let (status, _, _) = store_status(source);
+                no_retry(server(status, "end_not_recorded", error.to_string()).with_task(task_id))
             }
             ChatError::TaskEnded { ref task_id, .. } => {
                 let refused = Self::new(

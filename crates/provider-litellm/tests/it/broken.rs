@@ -281,3 +281,21 @@ fn an_endless_error_page_is_read_only_as_far_as_its_message_can_be() {
         "{error:?}"
     );
 }
+
+#[test]
+fn an_error_whose_body_stalls_is_still_what_its_status_says() {
+    let mock = Mock::start(|conn, _| {
+        conn.read_request();
+        conn.send(b"HTTP/1.1 422 Unprocessable Entity\r\ncontent-length: 100\r\n\r\n{");
+        conn.read_request();
+    });
+    let error = run(
+        client_of(config(&mock.url()).with_call_timeout(Duration::from_secs(15))).complete(&call()),
+    )
+    .unwrap_err();
+    assert_eq!(
+        (error.kind(), error.is_recoverable()),
+        ("invalid_request", false),
+        "{error:?}"
+    );
+}
