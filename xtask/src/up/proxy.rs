@@ -67,13 +67,20 @@ impl Proxy {
         let step = Step::begin("start LiteLLM Proxy in a container");
         let started = compose(&["up", "-d", "--wait"], &key).await;
         step.end(&started);
-        started?;
         let container = Self::Container {
             url: format!("http://127.0.0.1:{}", port()),
             key,
         };
-        if let Err(error) = container.takes_the_key().await {
-            container.end().await?;
+        let checked = match started {
+            Ok(()) => container.takes_the_key().await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = checked {
+            // A container that started and is not healthy would be started again for ever.
+            container
+                .end()
+                .await
+                .with_context(|| format!("{error:#}"))?;
             return Err(error);
         }
         Ok(container)
@@ -99,11 +106,12 @@ impl Proxy {
     pub(super) async fn end(self) -> Result<()> {
         match self {
             Self::Package { mut proxy, model } => {
-                proxy.stop().await?;
+                // Both are ended, whatever comes of the first.
+                let proxy = proxy.stop().await;
                 if let Some(mut model) = model {
                     model.stop().await?;
                 }
-                Ok(())
+                Ok(proxy?)
             }
             Self::Container { key, .. } => compose(&["down"], &key).await,
         }
