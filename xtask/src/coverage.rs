@@ -22,7 +22,8 @@ const CRATES: [&str; 8] = [
 
 /// The integration tests that run under measurement. Not the crash test of the store: it kills itself
 /// again and again, which a tracer takes for a failure.
-const TESTS: [&str; 9] = [
+const TESTS: [&str; 10] = [
+    "schemas",
     "old_events",
     "litellm_oracle",
     "overrides",

@@ -124,6 +124,7 @@ mod tests {
         let moment: Timestamp = "2026-03-01T13:30:00.123456789+01:30".parse().unwrap();
         assert_eq!(moment.to_string(), "2026-03-01T12:00:00.123456+00:00");
         assert_eq!(moment.day(), "2026-03-01");
+        assert_eq!(format!("{moment:?}"), moment.to_string());
         assert!("yesterday".parse::<Timestamp>().is_err());
     }
 

@@ -283,6 +283,21 @@ mod tests {
     }
 
     #[test]
+    fn amounts_compare_add_and_show() {
+        let (one, two) = (usd("1.5"), usd("2"));
+        assert_eq!(one.abs_diff(two), two.abs_diff(one));
+        assert_eq!(one.abs_diff(two), usd("0.5"));
+        assert_eq!(one.checked_add(two), Some(usd("3.5")));
+        assert_eq!(Usd::MAX.checked_add(one), None);
+        assert_eq!(format!("{one:?}"), "1.5 USD");
+        assert_eq!(
+            serde_json::from_str::<Usd>("\"0.25\"").unwrap(),
+            usd("0.25")
+        );
+        assert!(serde_json::from_str::<Usd>("true").is_err());
+    }
+
+    #[test]
     fn half_a_picodollar_rounds_to_even() {
         assert_eq!(usd("0.0000000000005").to_picodollars().get(), 0);
         assert_eq!(usd("0.0000000000015").to_picodollars().get(), 2);

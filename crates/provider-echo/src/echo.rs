@@ -103,6 +103,7 @@ mod tests {
         assert_eq!(answer.content, "Echo: one two  three");
         assert_eq!(answer.token_usage, Some(TokenUsage::new(3, 4)));
         assert_eq!(answer.cost, Cost::FREE);
+        assert_eq!(EchoClient.name(), answer.provider);
         assert_eq!(
             (answer.model_name.as_str(), answer.provider.as_str()),
             ("echo", "echo")

@@ -3,6 +3,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a test stops where something is missing"
 )]
 
@@ -12,14 +13,14 @@ use std::time::Duration;
 use alias_registry::AliasRegistry;
 use async_trait::async_trait;
 use event_payloads::{Cost, Event, EventType, Payload, TaskId, TaskStatus};
-use event_store::{EventStore, SqliteOptions, SqliteStore};
+use event_store::{CostQuery, Dimension, EventStore, SqliteOptions, SqliteStore};
 use provider_core::{
     ChatRequest, Completion, ModelCall, ModelCallResult, ModelClient, ProviderError, TimeoutPhase,
 };
 use provider_echo::EchoClient;
 use provider_service::{
     CancelError, ChatCall, ChatError, FallbackManager, FallbackPolicy, Limits, LlmService, Message,
-    SubmitError, TaskService, task_cost,
+    SubmitError, TaskService, report, task_cost,
 };
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
@@ -637,4 +638,80 @@ async fn cancelling_a_session_ends_every_call_in_it() {
         (TaskStatus::Cancelled, Some(&"STATE_TRANSITION"))
     );
     assert!(house.store.open_calls().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_end_of_a_call_waits_for_a_database_that_is_held() {
+    let gate = Gate::new();
+    let dir = tempfile::tempdir().unwrap();
+    let options = SqliteOptions::new(dir.path().join("octo.db"), dir.path().join("artifacts"));
+    let store = SqliteStore::open(options.busy_timeout(Duration::from_millis(5)))
+        .await
+        .unwrap();
+    let store: Arc<dyn EventStore> = Arc::new(store);
+    let clients = FallbackManager::without_fallback(Arc::new(gate.clone()));
+    let llm = LlmService::new(AliasRegistry::default(), clients).with_summary_bytes(64);
+    let tasks = TaskService::new(store.clone(), llm, Limits::default());
+    let task_id = tasks.submit(Message::new("hi", "k")).await.unwrap().task_id;
+    gate.wait_for_calls(1).await;
+    let other = rusqlite::Connection::open(dir.path().join("octo.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    gate.release.add_permits(1);
+    // Long enough for some tries to be refused; how many does not matter.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    other.execute_batch("ROLLBACK").unwrap();
+    let house = House { store, tasks, dir };
+    let (status, events) = house.end_of(&task_id).await;
+    assert_eq!((status, events.len()), (TaskStatus::Succeeded, 7));
+}
+
+#[tokio::test]
+async fn a_report_adds_up_by_what_it_is_asked_for() {
+    let house = house(EchoClient, Limits::default()).await;
+    for (key, alias) in [
+        ("1", "planner"),
+        ("2", "planner"),
+        ("3", "router"),
+        ("4", "nobody"),
+    ] {
+        let message = Message {
+            model_alias: Some(alias.into()),
+            ..Message::new("hi", key)
+        };
+        house.tasks.submit(message).await.unwrap();
+    }
+    house.tasks.shut_down(Duration::from_secs(30)).await;
+    let query = CostQuery {
+        group_by: vec![Dimension::Alias, Dimension::Category],
+        ..CostQuery::default()
+    };
+    let all = report(house.store.as_ref(), query).await.unwrap();
+    let shown: Vec<_> = all
+        .rows
+        .iter()
+        .map(|row| (row.key[0].1.as_str(), row.key[1].1.as_str(), row.sum.calls))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ("nobody", "main", 1),
+            ("planner", "main", 2),
+            ("router", "cheap", 1)
+        ]
+    );
+    assert_eq!((all.total.calls, all.total.calls_without_cost), (4, 0));
+    let json = serde_json::to_value(&all).unwrap();
+    assert_eq!(
+        (&json["rows"][1]["alias"], &json["rows"][1]["calls"]),
+        (&"planner".into(), &2.into())
+    );
+    let ungrouped = report(house.store.as_ref(), CostQuery::default())
+        .await
+        .unwrap();
+    assert_eq!((ungrouped.rows.len(), ungrouped.total), (0, all.total));
+    let nobody = task_cost(house.store.as_ref(), &"nobody".parse().unwrap())
+        .await
+        .unwrap();
+    assert!(nobody.is_none());
+    assert!(format!("{:?}", house.tasks).contains("TaskService"));
 }
