@@ -9,7 +9,7 @@
 
 mod support;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use support::client::{Answer, send};
 use support::upstream::Upstream;
 use support::{Gateway, types};
@@ -44,14 +44,8 @@ fn frames(answer: &Answer) -> Vec<(String, String, Value)> {
 async fn a_stream_opened_during_the_call_has_every_event_once_and_ends() {
     let upstream = Upstream::closed().await;
     let gateway = Gateway::start(&[("LITELLM_PROXY_URL", &upstream.url())]).await;
-    let taken = gateway
-        .post(
-            "/api/message",
-            &json!({"text": "hi", "idempotency_key": "k"}),
-        )
-        .await
-        .json();
-    let path = format!("/api/stream/task/{}", taken["task_id"].as_str().unwrap());
+    let task_id = gateway.submit("hi", "k", None).await;
+    let path = format!("/api/stream/task/{task_id}");
     upstream.waiting.acquire().await.unwrap().forget();
     let (streams, ()) = tokio::join!(
         async { tokio::join!(gateway.get(&path), gateway.get(&path)) },
@@ -143,14 +137,8 @@ async fn an_idle_stream_has_heartbeats_and_ends_with_the_gateway() {
         .map(|(name, value)| (*name, value.as_str()))
         .collect();
     let gateway = Gateway::start(&settings).await;
-    let taken = gateway
-        .post(
-            "/api/message",
-            &json!({"text": "hi", "idempotency_key": "k"}),
-        )
-        .await
-        .json();
-    let path = format!("/api/stream/task/{}", taken["task_id"].as_str().unwrap());
+    let task_id = gateway.submit("hi", "k", None).await;
+    let path = format!("/api/stream/task/{task_id}");
     let address = gateway.address;
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");

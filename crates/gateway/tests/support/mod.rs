@@ -22,6 +22,17 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+/// The events of a task whose call was answered, in order.
+pub const GOOD_TASK: [&str; 7] = [
+    "TASK_CREATED",
+    "USER_MESSAGE",
+    "STATE_TRANSITION",
+    "MODEL_CALL_STARTED",
+    "MODEL_CALL_COMPLETED",
+    "ARTIFACT_CREATED",
+    "STATE_TRANSITION",
+];
+
 /// No test waits longer for anything.
 pub const LIMIT: Duration = Duration::from_secs(60);
 
@@ -103,15 +114,20 @@ impl Gateway {
         .await
     }
 
-    /// Sends a message and follows its task to the end; gives its identifier and its view.
-    pub async fn run_message(&self, text: &str, key: &str, alias: Option<&str>) -> (String, Value) {
+    /// Sends a new message; gives its task's identifier.
+    pub async fn submit(&self, text: &str, key: &str, alias: Option<&str>) -> String {
         let mut body = json!({"text": text, "idempotency_key": key});
         if let Some(alias) = alias {
             body["model_alias"] = alias.into();
         }
         let taken = self.post("/api/message", &body).await;
         assert_eq!(taken.status, 201, "{taken:?}");
-        let task_id = taken.json()["task_id"].as_str().unwrap().to_owned();
+        taken.json()["task_id"].as_str().unwrap().to_owned()
+    }
+
+    /// Sends a message and follows its task to the end; gives its identifier and its view.
+    pub async fn run_message(&self, text: &str, key: &str, alias: Option<&str>) -> (String, Value) {
+        let task_id = self.submit(text, key, alias).await;
         // The stream ends with the task.
         let stream = self.get(&format!("/api/stream/task/{task_id}")).await;
         assert_eq!(stream.status, 200, "{stream:?}");
