@@ -22,10 +22,7 @@ impl ModelClient for EchoClient {
         let asked = call.request.last_user_text();
         let content = format!("Echo: {asked}");
         let usage = TokenUsage::new(words(&asked), words(&content));
-        let body = body(&content, usage).map_err(|source| ProviderError::InvalidAnswer {
-            reason: "the echo has no JSON form".to_owned(),
-            source: Some(source.into()),
-        })?;
+        let body = body(&content, usage).map_err(without_json)?;
         let result = ModelCallResult {
             token_usage: Some(usage),
             finish_reason: Some("stop".to_owned()),
@@ -35,6 +32,13 @@ impl ModelClient for EchoClient {
             result,
             body: body.into(),
         })
+    }
+}
+
+fn without_json(source: serde_json::Error) -> ProviderError {
+    ProviderError::InvalidAnswer {
+        reason: "the echo has no JSON form".to_owned(),
+        source: Some(source.into()),
     }
 }
 
@@ -118,6 +122,14 @@ mod tests {
     async fn a_request_without_a_user_message_is_echoed_too() {
         let request = ChatRequest::from_json(br#"{"model":"m","messages":[]}"#).unwrap();
         assert_eq!(echo(request).await.result.content, "Echo: ");
+    }
+
+    #[test]
+    fn an_echo_that_can_not_be_written_would_be_an_error_with_its_cause() {
+        let cause = serde_json::from_str::<u8>("x").unwrap_err();
+        let error = without_json(cause);
+        assert_eq!(error.kind(), "invalid_answer");
+        assert!(std::error::Error::source(&error).is_some());
     }
 
     #[tokio::test]
