@@ -2,6 +2,8 @@
 
 mod report;
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result};
 
 use crate::steps::{note, step};
@@ -20,20 +22,8 @@ const CRATES: [&str; 8] = [
     "provider-service",
 ];
 
-/// The integration tests that run under measurement. Not the crash test of the store: it kills itself
-/// again and again, which a tracer takes for a failure.
-const TESTS: [&str; 10] = [
-    "schemas",
-    "old_events",
-    "litellm_oracle",
-    "overrides",
-    "price_book",
-    "price_properties",
-    "settle",
-    "usage",
-    "it",
-    "tasks",
-];
+/// The one test that is not measured: it kills itself again and again, which a tracer takes for a failure.
+const NOT_MEASURED: &str = "crash";
 
 /// Where it builds and reports, apart from the other builds: instrumented code fits nothing else.
 const FOLDER: &str = "target/coverage";
@@ -69,8 +59,8 @@ pub(crate) fn run() -> Result<()> {
             command.args(["--packages", package]);
         }
         command.arg("--lib");
-        for test in TESTS {
-            command.args(["--test", test]);
+        for test in integration_tests()? {
+            command.args(["--test", &test]);
         }
         parts::tell_pythons(&mut command, &environments);
         let folder = workspace_root().join(FOLDER);
@@ -87,4 +77,40 @@ pub(crate) fn run() -> Result<()> {
         }
         coverage.hold()
     })
+}
+
+/// The integration tests of the measured crates: `tests/NAME.rs` and `tests/NAME/main.rs`.
+fn integration_tests() -> Result<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    for package in CRATES {
+        let folder = workspace_root().join("crates").join(package).join("tests");
+        let Ok(entries) = std::fs::read_dir(&folder) else {
+            // A crate may have its tests beside the code alone.
+            continue;
+        };
+        for entry in entries {
+            let path = entry?.path();
+            let is_test =
+                path.extension().is_some_and(|end| end == "rs") || path.join("main.rs").exists();
+            let name = path.file_stem().and_then(|stem| stem.to_str());
+            if let (true, Some(name)) = (is_test && name != Some(NOT_MEASURED), name) {
+                names.insert(name.to_owned());
+            }
+        }
+    }
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_integration_test_counts_but_the_one_that_kills_itself() {
+        let names = integration_tests().unwrap();
+        for name in ["it", "tasks", "old_events", "litellm_oracle"] {
+            assert!(names.contains(name), "{name} is not among {names:?}");
+        }
+        assert!(!names.contains(NOT_MEASURED) && !names.contains("fixtures"));
+    }
 }

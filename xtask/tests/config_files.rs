@@ -1,9 +1,8 @@
 //! The proxy's configuration files, as data: pinned, on loopback, and without a key in them.
 
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::indexing_slicing,
     reason = "a test stops where something is missing"
 )]
 

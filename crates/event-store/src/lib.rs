@@ -2,9 +2,10 @@
 //!
 //! One write, [`EventStore::append`]: events and artifacts of one task, all or nothing, on stable
 //! storage when it returns. It holds the rules that make the books trustworthy: positions without a
-//! gap, transitions that start where the task stands, **exactly one end for each model call**, one
-//! task for an idempotency key. Tasks and model calls are projections, written in the same
-//! transaction and rebuilt from the events alone by [`EventStore::rebuild`].
+//! gap, transitions that start where the task stands, **exactly one end for each model call** and no
+//! start in a task that has ended, one task for an idempotency key. Tasks and model calls are
+//! projections, written in the same transaction and rebuilt from the events alone by
+//! [`EventStore::rebuild`].
 //!
 //! ```
 //! use std::sync::Arc;

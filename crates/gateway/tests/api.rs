@@ -1,6 +1,6 @@
 //! The HTTP API over real sockets and a real store; the upstream is the echo or does as it is told.
 
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,

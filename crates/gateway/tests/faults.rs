@@ -1,6 +1,6 @@
 //! `octo` as a process, treated badly: killed, ended, started twice, flooded.
 
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,

@@ -3,7 +3,7 @@
 //! `cargo xtask test` (or `cargo xtask integration`) sets them up, starts the shared ones, and says in
 //! the environment where they are. What a test stops or configures in its own way, it starts itself.
 
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,

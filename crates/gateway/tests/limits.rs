@@ -1,6 +1,6 @@
 //! What hostile or unlucky clients and disks run into.
 
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,

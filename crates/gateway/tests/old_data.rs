@@ -1,6 +1,6 @@
 //! An installation of the Python version, taken over as it is.
 
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,

@@ -1,8 +1,7 @@
 //! The files that ship with the project say the truth.
 
-#![allow(
+#![expect(
     clippy::unwrap_used,
-    clippy::panic,
     reason = "a test stops where something is missing"
 )]
 

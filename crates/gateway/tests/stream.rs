@@ -1,6 +1,6 @@
 //! Live events over SSE: history, then live, no gap, no duplicate, an end.
 
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,

@@ -1,9 +1,8 @@
 //! Tasks from their message to their end, over a real store and clients that do as they are told.
 
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::indexing_slicing,
     reason = "a test stops where something is missing"
 )]
 
@@ -102,6 +101,19 @@ async fn house(client: impl ModelClient + 'static, limits: Limits) -> House {
         limits,
     );
     House { store, tasks, dir }
+}
+
+/// A house with one place: a message that runs has it, and another one waits.
+async fn one_runs_and_one_waits(gate: &Gate) -> (House, TaskId) {
+    let limits = Limits {
+        max_running: 1,
+        max_queued: 5,
+    };
+    let house = house(gate.clone(), limits).await;
+    house.tasks.submit(Message::new("one", "1")).await.unwrap();
+    gate.wait_for_calls(1).await;
+    let waiting = house.tasks.submit(Message::new("two", "2")).await.unwrap();
+    (house, waiting.task_id)
 }
 
 impl House {
@@ -333,22 +345,7 @@ async fn cancelling_aborts_the_call_and_accounts_for_it() {
 #[tokio::test]
 async fn a_task_that_waits_is_cancelled_without_a_call() {
     let gate = Gate::new();
-    let house = house(
-        gate.clone(),
-        Limits {
-            max_running: 1,
-            max_queued: 1,
-        },
-    )
-    .await;
-    house.tasks.submit(Message::new("one", "1")).await.unwrap();
-    gate.wait_for_calls(1).await;
-    let waiting = house
-        .tasks
-        .submit(Message::new("two", "2"))
-        .await
-        .unwrap()
-        .task_id;
+    let (house, waiting) = one_runs_and_one_waits(&gate).await;
     house.tasks.cancel(&waiting).await.unwrap();
     let (status, events) = house.look_at(&waiting).await;
     assert_eq!(status, TaskStatus::Cancelled);
@@ -556,22 +553,7 @@ async fn a_sender_that_hangs_up_in_the_middle_leaves_a_task_that_runs_all_the_sa
 #[tokio::test]
 async fn what_waits_when_the_house_closes_is_never_sent() {
     let gate = Gate::new();
-    let house = house(
-        gate.clone(),
-        Limits {
-            max_running: 1,
-            max_queued: 5,
-        },
-    )
-    .await;
-    house.tasks.submit(Message::new("one", "1")).await.unwrap();
-    gate.wait_for_calls(1).await;
-    let waiting = house
-        .tasks
-        .submit(Message::new("two", "2"))
-        .await
-        .unwrap()
-        .task_id;
+    let (house, waiting) = one_runs_and_one_waits(&gate).await;
     let queued = house.tasks.chat(chat(Some("run-5")));
     let (queued, ()) = tokio::join!(queued, house.tasks.shut_down(Duration::from_millis(50)));
     assert!(matches!(queued.unwrap_err(), ChatError::NotAdmitted(_)));

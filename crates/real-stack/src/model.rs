@@ -1,9 +1,6 @@
 //! The local model: llama.cpp's HTTP server with Gemma 3 270M.
 
-use std::fmt;
-use std::path::Path;
-
-use crate::server::{Probe, Recipe, Server};
+use crate::server::{Probe, Recipe, Server, controls};
 use crate::{Environments, StackError};
 
 /// A running local model with an OpenAI-compatible API. It asks for no key and answers to any model name.
@@ -42,61 +39,6 @@ impl LocalModel {
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}/v1", self.server.port())
     }
-
-    /// Where its output goes.
-    #[must_use]
-    pub fn log(&self) -> &Path {
-        self.server.log_path()
-    }
-
-    /// Its process, for a test that looks whether it is gone. Another one after a restart.
-    #[must_use]
-    pub fn process_id(&self) -> u32 {
-        self.server.process_id()
-    }
-
-    /// Whether its process is there.
-    ///
-    /// # Errors
-    ///
-    /// [`StackError::Io`] when the system does not say.
-    pub fn is_running(&mut self) -> Result<bool, StackError> {
-        self.server.is_running()
-    }
-
-    /// SIGTERM, after 10 s SIGKILL; returns when it is gone and reaped. Stopping twice is fine.
-    ///
-    /// # Errors
-    ///
-    /// [`StackError::Io`] when the system refuses.
-    pub async fn stop(&mut self) -> Result<(), StackError> {
-        self.server.stop().await
-    }
-
-    /// SIGKILL: what a crash looks like from outside.
-    ///
-    /// # Errors
-    ///
-    /// [`StackError::Io`] when the system refuses.
-    pub fn kill(&mut self) -> Result<(), StackError> {
-        self.server.kill()
-    }
-
-    /// Starts it again on the same port, after ending it if need be, and waits until it answers.
-    ///
-    /// # Errors
-    ///
-    /// As [`start`](Self::start).
-    pub async fn restart(&mut self) -> Result<(), StackError> {
-        self.server.restart().await
-    }
 }
 
-impl fmt::Debug for LocalModel {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("LocalModel")
-            .field("url", &self.url())
-            .finish_non_exhaustive()
-    }
-}
+controls!(LocalModel);

@@ -3,12 +3,12 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use tempfile::NamedTempFile;
 
 use crate::layout::Layout;
-use crate::server::{Probe, Recipe, Server};
+use crate::server::{Probe, Recipe, Server, controls};
 use crate::{Environments, StackError};
 
 /// The proxy's configuration.
@@ -101,64 +101,9 @@ impl LiteLlmProxy {
     pub fn key(&self) -> &str {
         &self.key
     }
-
-    /// Where its output goes.
-    #[must_use]
-    pub fn log(&self) -> &Path {
-        self.server.log_path()
-    }
-
-    /// Its process, for a test that looks whether it is gone. Another one after a restart.
-    #[must_use]
-    pub fn process_id(&self) -> u32 {
-        self.server.process_id()
-    }
-
-    /// Whether its process is there.
-    ///
-    /// # Errors
-    ///
-    /// [`StackError::Io`] when the system does not say.
-    pub fn is_running(&mut self) -> Result<bool, StackError> {
-        self.server.is_running()
-    }
-
-    /// SIGTERM, after 10 s SIGKILL; returns when it is gone and reaped. Stopping twice is fine.
-    ///
-    /// # Errors
-    ///
-    /// [`StackError::Io`] when the system refuses.
-    pub async fn stop(&mut self) -> Result<(), StackError> {
-        self.server.stop().await
-    }
-
-    /// SIGKILL: what a crash looks like from outside.
-    ///
-    /// # Errors
-    ///
-    /// [`StackError::Io`] when the system refuses.
-    pub fn kill(&mut self) -> Result<(), StackError> {
-        self.server.kill()
-    }
-
-    /// Starts it again on the same port, after ending it if need be, and waits until it answers.
-    ///
-    /// # Errors
-    ///
-    /// As [`start`](Self::start).
-    pub async fn restart(&mut self) -> Result<(), StackError> {
-        self.server.restart().await
-    }
 }
 
-impl fmt::Debug for LiteLlmProxy {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("LiteLlmProxy")
-            .field("url", &self.url())
-            .finish_non_exhaustive()
-    }
-}
+controls!(LiteLlmProxy);
 
 /// The configuration's path, and the file to keep when it was ours to write.
 fn place(

@@ -164,3 +164,69 @@ fn launch(recipe: &Recipe, layout: &Layout, port: u16) -> Result<OwnedProcess, S
         log: Log::create(&layout.logs(), recipe.log_name)?,
     })
 }
+
+/// What can be done with any part, whatever it serves: looked at, ended, started again.
+macro_rules! controls {
+    ($part:ident) => {
+        impl $part {
+            /// Where its output goes.
+            #[must_use]
+            pub fn log(&self) -> &std::path::Path {
+                self.server.log_path()
+            }
+
+            /// Its process, for a test that looks whether it is gone. Another one after a restart.
+            #[must_use]
+            pub fn process_id(&self) -> u32 {
+                self.server.process_id()
+            }
+
+            /// Whether its process is there.
+            ///
+            /// # Errors
+            ///
+            /// [`StackError::Io`] when the system does not say.
+            pub fn is_running(&mut self) -> Result<bool, StackError> {
+                self.server.is_running()
+            }
+
+            /// SIGTERM, after 10 s SIGKILL; returns when it is gone and reaped. Stopping twice is fine.
+            ///
+            /// # Errors
+            ///
+            /// [`StackError::Io`] when the system refuses.
+            pub async fn stop(&mut self) -> Result<(), StackError> {
+                self.server.stop().await
+            }
+
+            /// SIGKILL: what a crash looks like from outside.
+            ///
+            /// # Errors
+            ///
+            /// [`StackError::Io`] when the system refuses.
+            pub fn kill(&mut self) -> Result<(), StackError> {
+                self.server.kill()
+            }
+
+            /// Starts it again on the same port, after ending it if need be, and waits until it answers.
+            ///
+            /// # Errors
+            ///
+            /// As [`start`](Self::start).
+            pub async fn restart(&mut self) -> Result<(), StackError> {
+                self.server.restart().await
+            }
+        }
+
+        impl std::fmt::Debug for $part {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter
+                    .debug_struct(stringify!($part))
+                    .field("url", &self.url())
+                    .finish_non_exhaustive()
+            }
+        }
+    };
+}
+
+pub(crate) use controls;
