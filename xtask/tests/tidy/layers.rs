@@ -5,15 +5,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 /// Which crates of the workspace each may be built from: the table of the architecture, one line a crate.
-const LAYERS: [(&str, &[&str]); 11] = [
+const LAYERS: [(&str, &[&str]); 12] = [
     ("event-payloads", &[]),
+    ("sse-reader", &[]),
     ("provider-core", &["event-payloads"]),
     ("alias-registry", &["event-payloads"]),
     ("cost-tracker", &["event-payloads"]),
     ("provider-echo", &["provider-core", "event-payloads"]),
     (
         "provider-litellm",
-        &["provider-core", "cost-tracker", "event-payloads"],
+        &[
+            "provider-core",
+            "cost-tracker",
+            "event-payloads",
+            "sse-reader",
+        ],
     ),
     ("event-store", &["event-payloads"]),
     ("provider-service", &PROVIDER_PLANE),
@@ -31,7 +37,7 @@ const PROVIDER_PLANE: [&str; 7] = [
     "provider-litellm",
     "event-store",
 ];
-const BELOW_GATEWAY: [&str; 8] = [
+const BELOW_GATEWAY: [&str; 9] = [
     "event-payloads",
     "provider-core",
     "alias-registry",
@@ -40,15 +46,17 @@ const BELOW_GATEWAY: [&str; 8] = [
     "provider-litellm",
     "event-store",
     "provider-service",
+    "sse-reader",
 ];
 
 /// Schemas, the real parts, and what `cargo xtask bench` measures by itself.
-const TASKS: [&str; 5] = [
+const TASKS: [&str; 6] = [
     "event-payloads",
     "real-stack",
     "cost-tracker",
     "provider-core",
     "provider-litellm",
+    "sse-reader",
 ];
 
 /// What a worker must not be made to build: a runtime, an HTTP stack, a database.
