@@ -33,6 +33,7 @@
 //! there, and so not in its figure: service tiers (flex, priority), regional surcharges, off-peak hours,
 //! web searches and other charges per request. The proxy's figure, which wins when there is one, has them.
 
+mod estimate;
 mod exact;
 mod price_book;
 mod price_map;
@@ -41,6 +42,7 @@ mod shown;
 mod tracker;
 mod usage;
 
+pub use estimate::count_tokens;
 pub use price_book::{
     Basis, Dimension, Line, Match, OverrideError, PriceBook, PriceOrigin, Priced, Unpriced,
 };

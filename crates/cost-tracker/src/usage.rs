@@ -20,6 +20,11 @@ pub enum UsageError {
     /// There is no usage: the field is absent or `null`.
     #[error("the answer has no `usage`")]
     Missing,
+    /// There is no usage, and what was asked is more than text: nobody but the provider can count it.
+    #[error(
+        "the answer has no `usage`, and what was asked is more than text, which can not be counted here"
+    )]
+    Uncountable,
     /// Something else stands where an object must be.
     #[error("`{field}` is {found}, expected an object")]
     NotAnObject {

@@ -30,6 +30,7 @@
 mod cost;
 mod envelope;
 mod id;
+mod live;
 mod names;
 mod payload;
 pub mod schema;
@@ -42,6 +43,7 @@ mod usd;
 pub use cost::{Cost, CostDrift, CostSource};
 pub use envelope::{Actor, Causality, Event, EventType, trace_id};
 pub use id::{ArtifactId, EventId, InvalidId, MAX_ID_BYTES, TaskId};
+pub use live::ModelCallChunk;
 pub use names::{Category, InvalidName, RuntimeGroup};
 pub use payload::{
     ArtifactCreated, DecodeError, ErrorClass, ErrorEvent, ModelCallCompleted, ModelCallFailed,

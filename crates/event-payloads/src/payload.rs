@@ -204,6 +204,21 @@ pub struct ModelCallCompleted {
     /// The proxy's name for the call, to find it in the proxy's own log.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub proxy_call_id: String,
+    /// From sending the request to the first piece of text, in ms, of an answer that came in pieces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_to_first_token_ms: Option<u64>,
+    /// True if the answer did not state its usage and its text was counted instead: the tokens, and a cost
+    /// that follows from them, are close, not exact.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub usage_is_estimated: bool,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde calls"
+)]
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 #[expect(
@@ -251,6 +266,12 @@ pub struct ModelCallFailed {
     )]
     #[schemars(with = "TokenUsage")]
     pub token_usage: Option<TokenUsage>,
+    /// From sending the request to the first piece of text, in ms, if one came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_to_first_token_ms: Option<u64>,
+    /// True if the tokens were counted from the text that came, since nobody stated them.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub usage_is_estimated: bool,
     /// What the call cost all the same, in USD; 0 if nothing or not known.
     #[serde(default)]
     pub cost_usd: Usd,

@@ -4,8 +4,8 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 
 use crate::{
-    ArtifactCreated, ErrorEvent, Event, ModelCallCompleted, ModelCallFailed, ModelCallStarted,
-    StateTransition, TaskCreated, UserMessage,
+    ArtifactCreated, ErrorEvent, Event, ModelCallChunk, ModelCallCompleted, ModelCallFailed,
+    ModelCallStarted, StateTransition, TaskCreated, UserMessage,
 };
 
 /// Every schema with the stem of its file name: `event`, and a payload's type in lower case.
@@ -16,6 +16,7 @@ pub fn all() -> Vec<(&'static str, Schema)> {
         ("task_created", of::<TaskCreated>()),
         ("user_message", of::<UserMessage>()),
         ("model_call_started", of::<ModelCallStarted>()),
+        ("model_call_chunk", of::<ModelCallChunk>()),
         ("model_call_completed", of::<ModelCallCompleted>()),
         ("model_call_failed", of::<ModelCallFailed>()),
         ("state_transition", of::<StateTransition>()),

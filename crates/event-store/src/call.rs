@@ -36,6 +36,8 @@ pub struct Call {
     pub cost_source: CostSource,
     /// True if the proxy's figure and ours differ by more than the threshold.
     pub drift: bool,
+    /// True if the tokens, and a cost that follows from them, were counted from the text.
+    pub estimated: bool,
     /// Tokens used; `None` if the answer did not say.
     pub tokens: Option<Tokens>,
     /// From sending the request to the end, in ms; `None` while it runs.

@@ -91,6 +91,8 @@ pub struct CostRow {
     pub failed_calls: u64,
     /// Of those: the proxy's figure and ours differ by more than the threshold.
     pub drift_calls: u64,
+    /// Of those: their tokens were counted from the text, since no answer stated them.
+    pub estimated_calls: u64,
     /// What the calls with a known cost add up to, exactly.
     pub cost: Picodollars,
     /// Tokens of all calls that stated them.

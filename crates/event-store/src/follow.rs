@@ -3,15 +3,35 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use event_payloads::{Event, TaskId};
+use event_payloads::{Event, ModelCallChunk, TaskId};
 
-use crate::{EventStore, StoreError, Subscription};
+use crate::{EventStore, Live, StoreError, Subscription};
 
 /// How many events of the history are read at once.
 const PAGE: usize = 128;
 
+/// What a follower of a task sees next.
+#[derive(Clone, Debug)]
+pub enum Followed {
+    /// A recorded event.
+    Event(Box<Event>),
+    /// A piece of an answer. Who follows too late or too slowly misses some.
+    Chunk(Arc<ModelCallChunk>),
+}
+
+impl Followed {
+    /// The event, if it is one.
+    #[must_use]
+    pub fn event(&self) -> Option<&Event> {
+        match self {
+            Self::Event(event) => Some(event),
+            Self::Chunk(_) => None,
+        }
+    }
+}
+
 /// All events of a task after a position, recorded ones first, then as they come: each once, in
-/// order, without a gap.
+/// order, without a gap; and between them the pieces of answers that come meanwhile.
 #[derive(Debug)]
 pub struct Follow {
     store: Arc<dyn EventStore>,
@@ -39,16 +59,16 @@ impl Follow {
         }
     }
 
-    /// The next event; waits for it if there is none yet. `None` when the store is closed. Can be
+    /// The next event or piece; waits for it if there is none yet. `None` when the store is closed. Can be
     /// dropped and called again without losing one.
     ///
     /// # Errors
     /// The history could not be read.
-    pub async fn next(&mut self) -> Result<Option<Event>, StoreError> {
+    pub async fn next(&mut self) -> Result<Option<Followed>, StoreError> {
         loop {
             if let Some(event) = self.read.pop_front() {
                 self.seq = event.task_seq;
-                return Ok(Some(event));
+                return Ok(Some(Followed::Event(Box::new(event))));
             }
             if self.behind {
                 self.read_on().await?;
@@ -56,13 +76,15 @@ impl Follow {
             }
             match self.live.next().await {
                 None => return Ok(None),
-                Some(Ok(event)) if event.task_seq <= self.seq => {}
-                Some(Ok(event)) if event.task_seq == self.seq + 1 => {
+                Some(Ok(Live::Chunk(chunk))) => return Ok(Some(Followed::Chunk(chunk))),
+                Some(Ok(Live::Event(event))) if event.task_seq <= self.seq => {}
+                Some(Ok(Live::Event(event))) if event.task_seq == self.seq + 1 => {
                     self.seq = event.task_seq;
-                    return Ok(Some(Arc::unwrap_or_clone(event)));
+                    let event = Arc::unwrap_or_clone(event);
+                    return Ok(Some(Followed::Event(Box::new(event))));
                 }
                 // Too slow, or one is missing: the store has it.
-                Some(Ok(_) | Err(_)) => self.behind = true,
+                Some(Ok(Live::Event(_)) | Err(_)) => self.behind = true,
             }
         }
     }

@@ -3,13 +3,34 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use event_payloads::{Event, TaskId};
+use event_payloads::{Event, ModelCallChunk, TaskId};
 use tokio::sync::broadcast::{self, error::RecvError};
 
-/// How far a subscriber may fall behind, in events.
+/// How far a subscriber may fall behind, in events and pieces of answers.
 const BACKLOG: usize = 256;
 
-type Channels = HashMap<TaskId, broadcast::Sender<Arc<Event>>>;
+type Channels = HashMap<TaskId, broadcast::Sender<Live>>;
+
+/// What happens in a task, as it happens.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Live {
+    /// An event was recorded.
+    Event(Arc<Event>),
+    /// A piece of an answer came. It is recorded nowhere.
+    Chunk(Arc<ModelCallChunk>),
+}
+
+impl Live {
+    /// The event, if it is one.
+    #[must_use]
+    pub fn event(&self) -> Option<&Event> {
+        match self {
+            Self::Event(event) => Some(event),
+            Self::Chunk(_) => None,
+        }
+    }
+}
 
 /// The subscribers of every task. A task without one costs nothing.
 #[derive(Debug, Default)]
@@ -52,7 +73,15 @@ impl Hub {
         };
         for event in events {
             // Fails if the last subscriber has just gone: then there is nobody to tell.
-            let _ = channel.send(Arc::new(event.clone()));
+            let _ = channel.send(Live::Event(Arc::new(event.clone())));
+        }
+    }
+
+    /// Hands a piece of an answer on; costs a look if nobody follows the task.
+    pub(crate) fn announce(&self, task_id: &TaskId, chunk: impl FnOnce() -> ModelCallChunk) {
+        let channels = self.lock();
+        if let Some(channel) = channels.as_ref().and_then(|all| all.get(task_id)) {
+            let _ = channel.send(Live::Chunk(Arc::new(chunk())));
         }
     }
 
@@ -80,14 +109,15 @@ impl Hub {
     }
 }
 
-/// The events of one task from the moment of subscribing, in order, after they are durable.
+/// The events of one task from the moment of subscribing, in order, after they are durable, and the pieces
+/// of its answers between them.
 ///
 /// To see all of a task: subscribe first, then read [`events`](crate::EventStore::events), then go on
 /// with those here whose position is higher. [`Follow`](crate::Follow) does that.
 #[derive(Debug)]
 pub struct Subscription {
     task_id: TaskId,
-    events: Option<broadcast::Receiver<Arc<Event>>>,
+    events: Option<broadcast::Receiver<Live>>,
     hub: Arc<Hub>,
 }
 
@@ -100,11 +130,11 @@ pub struct Lagged {
 }
 
 impl Subscription {
-    /// The next event; `None` when the store is closed. Can be dropped and called again without
+    /// The next event or piece; `None` when the store is closed. Can be dropped and called again without
     /// losing one.
-    pub async fn next(&mut self) -> Option<Result<Arc<Event>, Lagged>> {
+    pub async fn next(&mut self) -> Option<Result<Live, Lagged>> {
         match self.events.as_mut()?.recv().await {
-            Ok(event) => Some(Ok(event)),
+            Ok(live) => Some(Ok(live)),
             Err(RecvError::Lagged(missed)) => Some(Err(Lagged { missed })),
             Err(RecvError::Closed) => None,
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use event_payloads::{ArtifactId, Event, EventId, TaskId};
+use event_payloads::{ArtifactId, Event, EventId, ModelCallChunk, TaskId};
 
 use crate::{
     Artifact, Call, Commit, CostQuery, CostRow, OpenCall, StoreError, Subscription, Task, TaskQuery,
@@ -77,8 +77,12 @@ pub trait EventStore: fmt::Debug + Send + Sync {
     /// [`StoreError::Overflow`] if a sum does not fit 64 bits.
     async fn cost_rollup(&self, query: CostQuery) -> Result<Vec<CostRow>, StoreError>;
 
-    /// Follows a task: every event recorded from now on, see [`Subscription`].
+    /// Follows a task: everything that happens from now on, see [`Subscription`].
     fn subscribe(&self, task_id: &TaskId) -> Subscription;
+
+    /// Tells the followers of a task about a piece of an answer, between the events before and after it.
+    /// Nothing is recorded. It is made only if somebody follows.
+    fn announce(&self, task_id: &TaskId, chunk: &mut dyn FnMut() -> ModelCallChunk);
 
     /// Succeeds if a commit could be recorded now.
     async fn check(&self) -> Result<(), StoreError>;

@@ -118,11 +118,15 @@ pub fn proxy_client(config: &Config) -> Result<Option<Arc<LiteLlmClient>>, AppEr
         key,
         connect_timeout,
         call_timeout,
+        stream_idle_timeout,
+        stream_timeout,
         max_response_bytes,
     } = config.proxy.clone();
     let settings = LiteLlmConfig::new(&url, key)?
         .with_connect_timeout(connect_timeout)
         .with_call_timeout(call_timeout)
+        .with_stream_idle_timeout(stream_idle_timeout)
+        .with_stream_timeout(stream_timeout)
         .with_max_response_bytes(max_response_bytes);
     let client = LiteLlmClient::new(settings, cost_tracker(&config.cost)?)?;
     Ok(Some(Arc::new(client)))

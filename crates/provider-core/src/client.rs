@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use event_payloads::RuntimeGroup;
 
-use crate::{ChatRequest, ModelCallResult, ProviderError};
+use crate::{ModelCallResult, ModelRequest, ModelStream, ProviderError};
 
 /// One call: who was asked for, which group that is, and what is asked.
 #[derive(Clone, Debug)]
@@ -14,7 +14,7 @@ pub struct ModelCall {
     /// The proxy's model group that it resolved to.
     pub runtime_group: RuntimeGroup,
     /// What is asked.
-    pub request: ChatRequest,
+    pub request: ModelRequest,
 }
 
 /// An answer, read and as it came.
@@ -32,11 +32,20 @@ pub trait ModelClient: Send + Sync {
     /// A word for logs and reasons: `litellm`, `echo`.
     fn name(&self) -> &'static str;
 
-    /// Makes one call, within the client's own time and size limits.
+    /// Makes one call and waits for the whole answer, within the client's own time and size limits.
     ///
     /// Dropping the future ends the call: its connection is closed and not used again.
     ///
     /// # Errors
     /// Every way in which no usable answer came back; see [`ProviderError`].
     async fn complete(&self, call: &ModelCall) -> Result<Completion, ProviderError>;
+
+    /// Makes one call and waits for the first piece of its answer.
+    ///
+    /// The answer comes as a stream whatever the request's own `stream` says. Dropping the future or the
+    /// stream ends the call, as above.
+    ///
+    /// # Errors
+    /// No piece of an answer came; see [`ProviderError`].
+    async fn stream(&self, call: &ModelCall) -> Result<ModelStream, ProviderError>;
 }

@@ -27,7 +27,7 @@ pub enum ProviderError {
     },
 
     /// A limit ran out.
-    #[error("no answer from the LiteLLM Proxy: the {phase} limit of {limit} ms ran out after {elapsed} ms; OCTOAGENT_LLM_TIMEOUT_S sets the limit of a whole call", limit = limit.as_millis(), elapsed = elapsed.as_millis())]
+    #[error("the LiteLLM Proxy did not answer in time: the {phase} limit of {limit} ms ran out after {elapsed} ms; {setting} sets it", limit = limit.as_millis(), elapsed = elapsed.as_millis(), setting = phase.setting())]
     Timeout {
         /// Which limit.
         phase: TimeoutPhase,
@@ -91,10 +91,24 @@ pub struct ProxyReply {
 pub enum TimeoutPhase {
     /// Setting up the connection.
     Connect,
-    /// The whole call.
+    /// The whole call, or the first piece of a stream.
     Call,
-    /// Nothing came for too long in the middle of an answer.
+    /// Nothing came for too long in the middle of a stream.
     Idle,
+    /// The whole stream.
+    Stream,
+}
+
+impl TimeoutPhase {
+    /// The setting that holds the limit.
+    const fn setting(self) -> &'static str {
+        match self {
+            Self::Connect => "proxy.connect_timeout_s",
+            Self::Call => "OCTOAGENT_LLM_TIMEOUT_S",
+            Self::Idle => "proxy.stream_idle_timeout_s",
+            Self::Stream => "proxy.stream_timeout_s",
+        }
+    }
 }
 
 impl fmt::Display for TimeoutPhase {
@@ -103,6 +117,7 @@ impl fmt::Display for TimeoutPhase {
             Self::Connect => "connect",
             Self::Call => "whole-call",
             Self::Idle => "idle",
+            Self::Stream => "whole-stream",
         })
     }
 }
@@ -286,6 +301,6 @@ mod tests {
             limit: Duration::from_secs(30),
             elapsed: Duration::from_millis(30_001),
         };
-        insta::assert_snapshot!(error, @"no answer from the LiteLLM Proxy: the whole-call limit of 30000 ms ran out after 30001 ms; OCTOAGENT_LLM_TIMEOUT_S sets the limit of a whole call");
+        insta::assert_snapshot!(error, @"the LiteLLM Proxy did not answer in time: the whole-call limit of 30000 ms ran out after 30001 ms; OCTOAGENT_LLM_TIMEOUT_S sets it");
     }
 }

@@ -1,5 +1,6 @@
-//! What a model client is: the [`ModelClient`] trait, the [`ChatRequest`] it is given, the
-//! [`ModelCallResult`] it gives back, the [`ProviderError`] it fails with.
+//! What a model client is: the [`ModelClient`] trait, the [`ModelRequest`] it is given, the
+//! [`ModelCallResult`] it gives back, whole or piece by piece ([`AnswerStream`]), the [`ProviderError`] it
+//! fails with.
 //!
 //! A client is one way to have a model answer: over HTTP, or an echo. Whoever calls it decides what
 //! a failure means ([`ProviderError::is_recoverable`]) and keeps the books
@@ -8,7 +9,10 @@
 //! ```
 //! use bytes::Bytes;
 //! use event_payloads::{Cost, RuntimeGroup};
-//! use provider_core::{ChatRequest, Completion, ModelCall, ModelCallResult, ModelClient, ProviderError};
+//! use provider_core::{
+//!     Chunk, Closed, Completion, ModelCall, ModelCallResult, ModelClient, ModelRequest, ModelStream,
+//!     ProviderError, ReadyStream,
+//! };
 //!
 //! /// Answers every question with the same word.
 //! struct Parrot;
@@ -23,6 +27,12 @@
 //!         let result = ModelCallResult::answered(call, "parrot", "parrot", "Hello.", Cost::FREE);
 //!         Ok(Completion { body: Bytes::new(), result })
 //!     }
+//!
+//!     async fn stream(&self, call: &ModelCall) -> Result<ModelStream, ProviderError> {
+//!         let Completion { result, .. } = self.complete(call).await?;
+//!         let chunk = Chunk { text: result.content.clone(), ..Chunk::default() };
+//!         Ok(Box::new(ReadyStream::new([chunk], Closed { result, tail: Bytes::new() })))
+//!     }
 //! }
 //!
 //! # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
@@ -30,7 +40,7 @@
 //! let call = ModelCall {
 //!     model_alias: "planner".into(),
 //!     runtime_group: "main".parse::<RuntimeGroup>()?,
-//!     request: ChatRequest::from_prompt("Say something."),
+//!     request: ModelRequest::from_prompt("Say something."),
 //! };
 //! let answer = Parrot.complete(&call).await?;
 //! assert_eq!(answer.result.content, "Hello.");
@@ -40,11 +50,17 @@
 //! ```
 
 mod client;
+mod endpoint;
 mod error;
+mod prompt;
 mod request;
 mod result;
+mod stream;
 
 pub use client::{Completion, ModelCall, ModelClient};
+pub use endpoint::Endpoint;
 pub use error::{BoxError, CallerFault, ProviderError, ProxyReply, TimeoutPhase};
-pub use request::{ChatRequest, InvalidRequest};
+pub use prompt::Prompt;
+pub use request::{InvalidRequest, ModelRequest};
 pub use result::{FallbackReason, ModelCallResult, ProxyTrace};
+pub use stream::{AnswerStream, Chunk, Closed, ModelStream, ReadyStream};

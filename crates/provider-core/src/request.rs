@@ -1,21 +1,27 @@
-//! What a caller asks: an OpenAI chat request whose fields we do not rewrite.
-
-use std::borrow::Cow;
+//! What a caller asks: an OpenAI request whose fields we do not rewrite.
 
 use bytes::Bytes;
 use event_payloads::RuntimeGroup;
 use indexmap::IndexMap;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-/// A chat request. Every field stays the bytes that the caller sent; only `model` is replaced when
-/// it goes out, so that what we do not know passes through untouched.
+use crate::Endpoint;
+use crate::prompt::Prompt;
+
+/// Asks the upstream for the usage of a stream.
+const INCLUDE_USAGE: &str = "include_usage";
+
+/// A request to one of OpenAI's endpoints. Every field stays the bytes that the caller sent; only `model`
+/// is replaced when it goes out (and, for a stream, the two fields that ask for one with its usage), so that
+/// what we do not know passes through untouched.
 #[derive(Clone, Debug)]
-pub struct ChatRequest {
+pub struct ModelRequest {
+    endpoint: Endpoint,
     fields: IndexMap<String, Box<RawValue>>,
 }
 
-/// A body that is not a chat request.
+/// A body that is not a request.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct InvalidRequest {
@@ -41,19 +47,19 @@ impl InvalidRequest {
     }
 }
 
-impl ChatRequest {
+impl ModelRequest {
     /// Reads a request body.
     ///
     /// # Errors
-    /// Not a JSON object; `model` missing or not a text; `stream` not a boolean. Everything else is
-    /// for the proxy to judge.
-    pub fn from_json(body: &[u8]) -> Result<Self, InvalidRequest> {
+    /// Not a JSON object; `model` missing or not a text; `prompt` or `input` missing; `stream` not a boolean;
+    /// `stream_options` not an object. Everything else is for the proxy to judge.
+    pub fn from_json(endpoint: Endpoint, body: &[u8]) -> Result<Self, InvalidRequest> {
         let fields = serde_json::from_slice(body).map_err(|source| InvalidRequest {
             message: format!("the body is not a JSON object: {source}"),
             param: None,
             source: Some(source),
         })?;
-        let request = Self { fields };
+        let request = Self { endpoint, fields };
         if request.model().is_none_or(|model| model.trim().is_empty()) {
             return Err(InvalidRequest::field(
                 "model",
@@ -69,10 +75,28 @@ impl ChatRequest {
                 "`stream` has to be true or false",
             ));
         }
+        // Without these the proxy stumbles, and calls it its own fault (500).
+        let (needed, known) = match endpoint {
+            Endpoint::Completions => ("prompt", request.raw("prompt")),
+            Endpoint::Responses => ("input", request.raw("input")),
+            _ => ("", Some("")),
+        };
+        if matches!(known, None | Some("null")) {
+            return Err(InvalidRequest::field(
+                needed,
+                &format!("`{needed}` is missing"),
+            ));
+        }
+        if request.stream_options().is_none() {
+            return Err(InvalidRequest::field(
+                "stream_options",
+                "`stream_options` has to be an object",
+            ));
+        }
         Ok(request)
     }
 
-    /// A single user message.
+    /// A chat request with a single user message.
     #[must_use]
     pub fn from_prompt(text: &str) -> Self {
         #[derive(Serialize)]
@@ -86,11 +110,18 @@ impl ChatRequest {
             content: text,
         }]);
         Self {
+            endpoint: Endpoint::ChatCompletions,
             fields: messages
                 .into_iter()
                 .map(|raw| ("messages".to_owned(), raw))
                 .collect(),
         }
+    }
+
+    /// Which call it is.
+    #[must_use]
+    pub const fn endpoint(&self) -> Endpoint {
+        self.endpoint
     }
 
     /// What `model` says, if it is a text.
@@ -102,59 +133,137 @@ impl ChatRequest {
     /// True if the caller wants the answer in pieces.
     #[must_use]
     pub fn is_stream(&self) -> bool {
-        self.raw("stream") == Some("true")
+        self.raw("stream") == Some("true") && self.endpoint != Endpoint::Embeddings
+    }
+
+    /// True if the caller wants the usage at the end of a stream.
+    #[must_use]
+    pub fn wants_usage(&self) -> bool {
+        let asked = |options: StreamOptions<'_>| {
+            options
+                .get(INCLUDE_USAGE)
+                .is_some_and(|raw| raw.get() == "true")
+        };
+        !self.endpoint.has_usage_option() || self.stream_options().is_some_and(asked)
+    }
+
+    /// The text that is asked, and whether there is more to it than text.
+    #[must_use]
+    pub fn prompt(&self) -> Prompt {
+        Prompt::read(self.endpoint, |field| self.raw(field))
     }
 
     /// The text of the last user message, or nothing if there is none.
     #[must_use]
     pub fn last_user_text(&self) -> String {
-        self.messages()
-            .iter()
-            .rev()
-            .find(|message| message.role == "user")
-            .and_then(|message| message.content)
-            .map(|raw| content_text(raw.get()))
-            .unwrap_or_default()
+        self.prompt().last_user_text().to_owned()
     }
 
     /// What is asked, in a few words and without any of its text.
     #[must_use]
     pub fn summary(&self) -> String {
-        let count = self.messages().len();
-        let bytes = self.raw("messages").map_or(0, str::len);
-        let plural = if count == 1 { "" } else { "s" };
-        format!("chat completion, {count} message{plural}, {bytes} bytes")
+        let field = self.endpoint.input_field();
+        let bytes = self.raw(field).map_or(0, str::len);
+        let streamed = if self.is_stream() { ", streamed" } else { "" };
+        match self.endpoint {
+            Endpoint::ChatCompletions => {
+                let count = self.prompt().messages();
+                let plural = if count == 1 { "" } else { "s" };
+                format!("chat completion, {count} message{plural}, {bytes} bytes{streamed}")
+            }
+            endpoint => format!("{endpoint}, `{field}` of {bytes} bytes{streamed}"),
+        }
     }
 
-    /// The body to send: the caller's fields, with `model` naming the group.
+    /// The body to send: the caller's fields, with `model` naming the group. It asks for the answer in one
+    /// piece, whatever `stream` says.
     #[must_use]
     pub fn to_body(&self, group: &RuntimeGroup) -> Bytes {
-        let mut body = Vec::with_capacity(
-            self.fields
-                .iter()
-                .map(|(k, v)| k.len() + v.get().len() + 8)
-                .sum(),
-        );
-        body.extend_from_slice(b"{\"model\":");
-        push_json(&mut body, group.as_str());
-        for (key, value) in self.fields.iter().filter(|(key, _)| *key != "model") {
-            body.push(b',');
-            push_json(&mut body, key);
-            body.push(b':');
-            body.extend_from_slice(value.get().as_bytes());
+        let without: &[&str] = if self.is_stream() {
+            &["model", "stream", "stream_options"]
+        } else {
+            &["model"]
+        };
+        Body::new(self, group).fields(self, without).end()
+    }
+
+    /// The same for an answer in pieces, whose usage is always asked for: without it a stream has no price.
+    #[must_use]
+    pub fn to_stream_body(&self, group: &RuntimeGroup) -> Bytes {
+        let mut body = Body::new(self, group);
+        if !self.endpoint.has_usage_option() {
+            return body
+                .fields(self, &["model", "stream"])
+                .field("stream", "true")
+                .end();
         }
-        body.push(b'}');
-        body.into()
+        body = body
+            .fields(self, &["model", "stream", "stream_options"])
+            .field("stream", "true");
+        let mut options = Body::object();
+        for (key, value) in self.stream_options().iter().flatten() {
+            if key != INCLUDE_USAGE {
+                options = options.field(key, value.get());
+            }
+        }
+        let options = options.field(INCLUDE_USAGE, "true").end();
+        body.field("stream_options", &String::from_utf8_lossy(&options))
+            .end()
+    }
+
+    /// The options that the caller gave; none given is an empty list, and `None` is something else than options.
+    fn stream_options(&self) -> Option<StreamOptions<'_>> {
+        match self.raw("stream_options") {
+            None | Some("null") => Some(StreamOptions::new()),
+            Some(raw) => serde_json::from_str(raw).ok(),
+        }
     }
 
     fn raw(&self, field: &str) -> Option<&str> {
         self.fields.get(field).map(|raw| raw.get())
     }
+}
 
-    fn messages(&self) -> Vec<Message<'_>> {
-        self.raw("messages")
-            .and_then(|raw| serde_json::from_str(raw).ok())
-            .unwrap_or_default()
+type StreamOptions<'a> = IndexMap<String, &'a RawValue>;
+
+/// A JSON object that is being written from raw parts.
+struct Body(Vec<u8>);
+
+impl Body {
+    fn object() -> Self {
+        Self(b"{".to_vec())
+    }
+
+    /// Begins with the group as `model`.
+    fn new(request: &ModelRequest, group: &RuntimeGroup) -> Self {
+        let fields = request.fields.iter();
+        let room: usize = fields.map(|(k, v)| k.len() + v.get().len() + 8).sum();
+        let mut body = Vec::with_capacity(room + 64);
+        body.extend_from_slice(b"{\"model\":");
+        push_json(&mut body, group.as_str());
+        Self(body)
+    }
+
+    /// All fields of the request but some.
+    fn fields(self, request: &ModelRequest, without: &[&str]) -> Self {
+        let kept = request.fields.iter();
+        kept.filter(|(key, _)| !without.contains(&key.as_str()))
+            .fold(self, |body, (key, value)| body.field(key, value.get()))
+    }
+
+    fn field(mut self, key: &str, raw: &str) -> Self {
+        if self.0.len() > 1 {
+            self.0.push(b',');
+        }
+        push_json(&mut self.0, key);
+        self.0.push(b':');
+        self.0.extend_from_slice(raw.as_bytes());
+        self
+    }
+
+    fn end(mut self) -> Bytes {
+        self.0.push(b'}');
+        self.0.into()
     }
 }
 
@@ -164,40 +273,42 @@ fn push_json(body: &mut Vec<u8>, text: &str) {
     let _ = serde_json::to_writer(body, text);
 }
 
-#[derive(Deserialize)]
-struct Message<'a> {
-    #[serde(borrow, default)]
-    role: Cow<'a, str>,
-    #[serde(borrow, default)]
-    content: Option<&'a RawValue>,
-}
-
-/// The text of `content`: a text, or the text parts of a list.
-fn content_text(raw: &str) -> String {
-    #[derive(Deserialize)]
-    struct Part {
-        #[serde(default)]
-        text: String,
-    }
-    if let Ok(text) = serde_json::from_str::<String>(raw) {
-        return text;
-    }
-    let parts: Vec<Part> = serde_json::from_str(raw).unwrap_or_default();
-    parts
-        .into_iter()
-        .map(|part| part.text)
-        .filter(|text| !text.is_empty())
-        .collect::<Vec<_>>()
-        .join("\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn request(body: &str) -> ChatRequest {
-        ChatRequest::from_json(body.as_bytes()).unwrap()
+    fn request(body: &str) -> ModelRequest {
+        ModelRequest::from_json(Endpoint::ChatCompletions, body.as_bytes()).unwrap()
+    }
+
+    /// JSON of any shape, with the words that requests use.
+    fn json() -> impl Strategy<Value = serde_json::Value> {
+        use serde_json::Value;
+        let words = prop_oneof![
+            Just("role"),
+            Just("content"),
+            Just("type"),
+            Just("text"),
+            Just("user"),
+            Just("tool_calls"),
+            Just("output"),
+            Just("image_url"),
+        ];
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            words.clone().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 4, move |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                proptest::collection::vec((words.clone(), inner), 0..4).prop_map(|pairs| {
+                    Value::Object(pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())
+                }),
+            ]
+        })
     }
 
     fn main_group() -> RuntimeGroup {
@@ -221,9 +332,15 @@ mod tests {
             (r#"{"model":5}"#, Some("model")),
             (r#"{"model":" "}"#, Some("model")),
             (r#"{"model":"a","stream":"yes"}"#, Some("stream")),
+            (
+                r#"{"model":"a","stream_options":[true]}"#,
+                Some("stream_options"),
+            ),
         ] {
             assert_eq!(
-                ChatRequest::from_json(body.as_bytes()).unwrap_err().param(),
+                ModelRequest::from_json(Endpoint::ChatCompletions, body.as_bytes())
+                    .unwrap_err()
+                    .param(),
                 param,
                 "{body}"
             );
@@ -231,37 +348,82 @@ mod tests {
     }
 
     #[test]
-    fn the_last_user_text_is_found_in_texts_and_in_parts() {
-        let text = request(
-            r#"{"model":"m","messages":[{"role":"user","content":"one"},{"role":"assistant","content":"two"}]}"#,
-        );
-        assert_eq!(text.last_user_text(), "one");
-        let parts = request(
-            r#"{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"a"},{"type":"image_url","image_url":{}},{"type":"text","text":"b"}]}]}"#,
-        );
-        assert_eq!(parts.last_user_text(), "a\nb");
-        let odd = request(r#"{"model":"m","messages":"none"}"#);
-        assert_eq!(odd.last_user_text(), "");
+    fn a_stream_is_asked_for_with_its_usage_and_keeps_its_other_options() {
+        let stream = |body: &str| {
+            String::from_utf8(request(body).to_stream_body(&main_group()).to_vec()).unwrap()
+        };
+        insta::assert_snapshot!(stream(r#"{"model":"planner","messages":[]}"#), @r#"{"model":"main","messages":[],"stream":true,"stream_options":{"include_usage":true}}"#);
+        insta::assert_snapshot!(
+            stream(r#"{"stream_options":{"include_usage":false,"include_obfuscation": 1.0},"stream":true,"model":"planner","n":2}"#), @r#"{"model":"main","n":2,"stream":true,"stream_options":{"include_obfuscation":1.0,"include_usage":true}}"#);
+        let response =
+            ModelRequest::from_json(Endpoint::Responses, br#"{"model":"m","input":"hi"}"#).unwrap();
+        insta::assert_snapshot!(String::from_utf8_lossy(&response.to_stream_body(&main_group())), @r#"{"model":"main","input":"hi","stream":true}"#);
+    }
+
+    #[test]
+    fn the_usage_is_for_who_asked_for_it() {
+        for (options, wanted) in [
+            ("", false),
+            (r#","stream_options":null"#, false),
+            (r#","stream_options":{}"#, false),
+            (r#","stream_options":{"include_usage":null}"#, false),
+            (r#","stream_options":{"include_usage":true}"#, true),
+        ] {
+            let request = request(&format!(r#"{{"model":"m"{options}}}"#));
+            assert_eq!(request.wants_usage(), wanted, "{options}");
+        }
+        let response =
+            ModelRequest::from_json(Endpoint::Responses, br#"{"model":"m","input":""}"#).unwrap();
+        assert!(response.wants_usage(), "it is part of every one");
+    }
+
+    #[test]
+    fn what_the_proxy_stumbles_over_is_refused_here() {
+        for (endpoint, param) in [
+            (Endpoint::Completions, Some("prompt")),
+            (Endpoint::Responses, Some("input")),
+        ] {
+            for body in [
+                r#"{"model":"m"}"#,
+                r#"{"model":"m","prompt":null,"input":null}"#,
+            ] {
+                let error = ModelRequest::from_json(endpoint, body.as_bytes()).unwrap_err();
+                assert_eq!(error.param(), param);
+            }
+        }
+        assert!(ModelRequest::from_json(Endpoint::ChatCompletions, br#"{"model":"m"}"#).is_ok());
     }
 
     #[test]
     fn the_summary_says_nothing_of_the_prompt() {
-        let summary = ChatRequest::from_prompt("my secret").summary();
+        let summary = ModelRequest::from_prompt("my secret").summary();
         insta::assert_snapshot!(summary, @"chat completion, 1 message, 39 bytes");
+        let body = br#"{"model":"m","input":"my secret","stream":true}"#;
+        let response = ModelRequest::from_json(Endpoint::Responses, body).unwrap();
+        insta::assert_snapshot!(response.summary(), @"response, `input` of 11 bytes, streamed");
     }
 
     proptest! {
         #[test]
+        fn no_messages_make_reading_panic(messages in json()) {
+            for endpoint in [Endpoint::ChatCompletions, Endpoint::Responses, Endpoint::Completions, Endpoint::Embeddings] {
+                let body = format!(r#"{{"model":"m","{}":{messages}}}"#, endpoint.input_field());
+                let request = ModelRequest::from_json(endpoint, body.as_bytes());
+                let _ = request.map(|request| (request.prompt(), request.summary()));
+            }
+        }
+
+        #[test]
         fn no_body_makes_reading_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = ChatRequest::from_json(&body);
+            let _ = ModelRequest::from_json(Endpoint::Responses, &body).map(|request| (request.prompt(), request.summary()));
         }
 
         #[test]
         fn a_prompt_comes_back_as_it_was(text in ".{0,200}") {
-            let prompt = ChatRequest::from_prompt(&text);
+            let prompt = ModelRequest::from_prompt(&text);
             prop_assert_eq!(prompt.last_user_text(), text.clone());
             let sent = prompt.to_body(&main_group());
-            prop_assert_eq!(ChatRequest::from_json(&sent).unwrap().last_user_text(), text);
+            prop_assert_eq!(ModelRequest::from_json(Endpoint::ChatCompletions, &sent).unwrap().last_user_text(), text);
         }
     }
 }

@@ -15,8 +15,10 @@ use crate::ModelCall;
 /// unavailable ([`Cost`]); a fallback always has a reason ([`FallbackReason`]).
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelCallResult {
-    /// The text of the answer; empty if the model only called tools.
+    /// The text of the answer; empty if the model only called tools. Of several answers (`n`), the first.
     pub content: String,
+    /// The texts of the other answers, if several were asked for.
+    pub further_contents: Vec<String>,
     /// The alias as the caller wrote it.
     pub model_alias: String,
     /// The proxy's model group that it resolved to.
@@ -27,8 +29,14 @@ pub struct ModelCallResult {
     pub provider: String,
     /// From sending the request to the whole answer.
     pub duration: Duration,
+    /// From sending the request to the first piece of the answer's text; only of an answer that came in
+    /// pieces.
+    pub time_to_first_token: Option<Duration>,
     /// Tokens used, if the answer said so reliably.
     pub token_usage: Option<TokenUsage>,
+    /// True if the answer did not say so, and its text was counted instead: the usage, and a cost that
+    /// follows from it, are then close, not exact.
+    pub usage_is_estimated: bool,
     /// What it cost.
     pub cost: Cost,
     /// Set if the fallback answered: why.
@@ -91,12 +99,15 @@ impl ModelCallResult {
     ) -> Self {
         Self {
             content: content.to_owned(),
+            further_contents: Vec::new(),
             model_alias: call.model_alias.clone(),
             runtime_group: call.runtime_group.clone(),
             model_name: model_name.to_owned(),
             provider: provider.to_owned(),
             duration: Duration::ZERO,
+            time_to_first_token: None,
             token_usage: None,
+            usage_is_estimated: false,
             cost,
             fallback: None,
             finish_reason: None,
@@ -108,8 +119,18 @@ impl ModelCallResult {
     /// The call's time in whole ms.
     #[must_use]
     pub fn duration_ms(&self) -> u64 {
-        u64::try_from(self.duration.as_millis()).unwrap_or(u64::MAX)
+        millis(self.duration)
     }
+
+    /// The time to the first piece of text in whole ms.
+    #[must_use]
+    pub fn time_to_first_token_ms(&self) -> Option<u64> {
+        self.time_to_first_token.map(millis)
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Serialize for ModelCallResult {
@@ -123,7 +144,9 @@ impl Serialize for ModelCallResult {
             model_name: &'a str,
             provider: &'a str,
             duration_ms: u64,
+            time_to_first_token_ms: Option<u64>,
             token_usage: Option<TokenUsage>,
+            usage_is_estimated: bool,
             cost_usd: Usd,
             cost_unavailable: bool,
             cost_unavailable_reason: Option<&'a str>,
@@ -147,7 +170,9 @@ impl Serialize for ModelCallResult {
             model_name: &self.model_name,
             provider: &self.provider,
             duration_ms: self.duration_ms(),
+            time_to_first_token_ms: self.time_to_first_token_ms(),
             token_usage: self.token_usage,
+            usage_is_estimated: self.usage_is_estimated,
             cost_usd: self.cost.usd().unwrap_or_default(),
             cost_unavailable: reason.is_some(),
             cost_unavailable_reason: reason,
@@ -167,14 +192,14 @@ impl Serialize for ModelCallResult {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ChatRequest;
+    use crate::ModelRequest;
     use proptest::prelude::*;
 
     fn result(cost: Cost, fallback: Option<FallbackReason>) -> ModelCallResult {
         let call = ModelCall {
             model_alias: "planner".into(),
             runtime_group: "main".parse().unwrap(),
-            request: ChatRequest::from_prompt("hi"),
+            request: ModelRequest::from_prompt("hi"),
         };
         ModelCallResult {
             fallback,
@@ -193,7 +218,9 @@ mod tests {
           "model_name": "gpt-4o-mini",
           "provider": "openai",
           "duration_ms": 0,
+          "time_to_first_token_ms": null,
           "token_usage": null,
+          "usage_is_estimated": false,
           "cost_usd": 0.0000188,
           "cost_unavailable": false,
           "cost_unavailable_reason": null,

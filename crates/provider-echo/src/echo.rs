@@ -1,12 +1,18 @@
 //! The echo.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use event_payloads::{Cost, TokenUsage};
-use provider_core::{Completion, ModelCall, ModelCallResult, ModelClient, ProviderError};
-use serde::Serialize;
+use provider_core::{
+    Closed, Completion, Endpoint, ModelCall, ModelCallResult, ModelClient, ModelStream,
+    ProviderError, ReadyStream,
+};
+
+use crate::shape;
 
 /// The word for model, provider and client.
-const ECHO: &str = "echo";
+pub(crate) const ECHO: &str = "echo";
 
 /// Answers `Echo: <last user message>`. Tokens are counted as words.
 #[derive(Clone, Copy, Debug, Default)]
@@ -19,19 +25,69 @@ impl ModelClient for EchoClient {
     }
 
     async fn complete(&self, call: &ModelCall) -> Result<Completion, ProviderError> {
+        let echo = Echo::of(call)?;
+        let body = shape::whole(&echo).map_err(without_json)?;
+        Ok(Completion {
+            result: echo.result(call),
+            body: body.into(),
+        })
+    }
+
+    /// The words of the echo, one a piece.
+    async fn stream(&self, call: &ModelCall) -> Result<ModelStream, ProviderError> {
+        let echo = Echo::of(call)?;
+        let mut chunks = shape::pieces(&echo).map_err(without_json)?;
+        if call.request.wants_usage() {
+            chunks.extend(shape::usage(&echo).map_err(without_json)?);
+        }
+        let closed = Closed {
+            result: ModelCallResult {
+                time_to_first_token: Some(Duration::ZERO),
+                ..echo.result(call)
+            },
+            tail: shape::tail(&echo).map_err(without_json)?,
+        };
+        Ok(Box::new(ReadyStream::new(chunks, closed)))
+    }
+}
+
+/// What is echoed.
+pub(crate) struct Echo {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) content: String,
+    pub(crate) usage: TokenUsage,
+}
+
+impl Echo {
+    fn of(call: &ModelCall) -> Result<Self, ProviderError> {
+        let endpoint = call.request.endpoint();
+        if endpoint == Endpoint::Embeddings {
+            return Err(no_embeddings());
+        }
         let asked = call.request.last_user_text();
         let content = format!("Echo: {asked}");
         let usage = TokenUsage::new(words(&asked), words(&content));
-        let body = body(&content, usage).map_err(without_json)?;
-        let result = ModelCallResult {
-            token_usage: Some(usage),
-            finish_reason: Some("stop".to_owned()),
-            ..ModelCallResult::answered(call, ECHO, ECHO, &content, Cost::FREE)
-        };
-        Ok(Completion {
-            result,
-            body: body.into(),
+        Ok(Self {
+            endpoint,
+            content,
+            usage,
         })
+    }
+
+    fn result(&self, call: &ModelCall) -> ModelCallResult {
+        ModelCallResult {
+            token_usage: Some(self.usage),
+            finish_reason: Some("stop".to_owned()),
+            ..ModelCallResult::answered(call, ECHO, ECHO, &self.content, Cost::FREE)
+        }
+    }
+}
+
+/// Made-up vectors would be stored somewhere and found to be near to anything.
+fn no_embeddings() -> ProviderError {
+    ProviderError::InvalidAnswer {
+        reason: "the echo makes no embeddings".to_owned(),
+        source: None,
     }
 }
 
@@ -46,51 +102,12 @@ fn words(text: &str) -> u64 {
     u64::try_from(text.split_whitespace().count()).unwrap_or(u64::MAX)
 }
 
-/// The answer in OpenAI's shape, for callers of `/v1`.
-fn body(content: &str, usage: TokenUsage) -> Result<Vec<u8>, serde_json::Error> {
-    #[derive(Serialize)]
-    struct Body<'a> {
-        id: &'static str,
-        object: &'static str,
-        created: u64,
-        model: &'static str,
-        choices: [Choice<'a>; 1],
-        usage: TokenUsage,
-    }
-    #[derive(Serialize)]
-    struct Choice<'a> {
-        index: u32,
-        message: Message<'a>,
-        finish_reason: &'static str,
-    }
-    #[derive(Serialize)]
-    struct Message<'a> {
-        role: &'static str,
-        content: &'a str,
-    }
-    serde_json::to_vec(&Body {
-        id: "chatcmpl-echo",
-        object: "chat.completion",
-        created: 0,
-        model: ECHO,
-        choices: [Choice {
-            index: 0,
-            message: Message {
-                role: "assistant",
-                content,
-            },
-            finish_reason: "stop",
-        }],
-        usage,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use provider_core::ChatRequest;
+    use provider_core::ModelRequest;
 
-    async fn echo(request: ChatRequest) -> Completion {
+    async fn echo(request: ModelRequest) -> Completion {
         let call = ModelCall {
             model_alias: "planner".into(),
             runtime_group: "main".parse().unwrap(),
@@ -101,7 +118,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_echo_is_free_and_counts_words() {
-        let answer = echo(ChatRequest::from_prompt("one two  three"))
+        let answer = echo(ModelRequest::from_prompt("one two  three"))
             .await
             .result;
         assert_eq!(answer.content, "Echo: one two  three");
@@ -120,7 +137,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_without_a_user_message_is_echoed_too() {
-        let request = ChatRequest::from_json(br#"{"model":"m","messages":[]}"#).unwrap();
+        let request =
+            ModelRequest::from_json(Endpoint::ChatCompletions, br#"{"model":"m","messages":[]}"#)
+                .unwrap();
         assert_eq!(echo(request).await.result.content, "Echo: ");
     }
 
@@ -134,7 +153,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_body_has_the_shape_of_openai() {
-        let body = echo(ChatRequest::from_prompt("hi")).await.body;
+        let body = echo(ModelRequest::from_prompt("hi")).await.body;
         insta::assert_snapshot!(String::from_utf8_lossy(&body), @r#"{"id":"chatcmpl-echo","object":"chat.completion","created":0,"model":"echo","choices":[{"index":0,"message":{"role":"assistant","content":"Echo: hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}"#);
     }
 }

@@ -4,7 +4,7 @@
 //! provider are `echo`, and the cost is a known 0.
 //!
 //! ```
-//! use provider_core::{ChatRequest, ModelCall, ModelClient};
+//! use provider_core::{ModelRequest, ModelCall, ModelClient};
 //! use provider_echo::EchoClient;
 //!
 //! # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
@@ -12,7 +12,7 @@
 //! let call = ModelCall {
 //!     model_alias: "planner".into(),
 //!     runtime_group: "main".parse()?,
-//!     request: ChatRequest::from_prompt("Are you there?"),
+//!     request: ModelRequest::from_prompt("Are you there?"),
 //! };
 //! let answer = EchoClient.complete(&call).await?.result;
 //! assert_eq!(answer.content, "Echo: Are you there?");
@@ -23,5 +23,6 @@
 //! ```
 
 mod echo;
+mod shape;
 
 pub use echo::EchoClient;

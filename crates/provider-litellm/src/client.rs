@@ -1,26 +1,36 @@
 //! The client.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use cost_tracker::CostTracker;
-use provider_core::{CallerFault, Completion, ModelCall, ModelClient, ProviderError, ProxyReply};
+use cost_tracker::{CostTracker, ProxyCost};
+use provider_core::{Completion, ModelCall, ModelClient, ModelStream, ProviderError, TimeoutPhase};
 use serde::Deserialize;
 
-use crate::answer::Answer;
+use crate::answer::{Answer, Settling};
 use crate::directory::{self, Directory, ModelInfo};
 use crate::failure::unreadable;
+use crate::head::Head;
 use crate::model_name::ModelName;
+use crate::naming::unstated_name;
 use crate::probe::{ProbeError, checked};
 use crate::refusal::refusal;
-use crate::transport::{Reply, Transport};
+use crate::stream::{LiteLlmStream, timed_out};
+use crate::transport::{Opened, Reply, Transport};
 use crate::{LiteLlmConfig, LiteLlmConfigError};
 
 /// Has the models behind a LiteLLM Proxy answer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct LiteLlmClient {
-    transport: Transport,
-    tracker: CostTracker,
+    parts: Arc<Parts>,
+}
+
+/// What a call needs, shared with the streams that outlive it.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) transport: Transport,
+    pub(crate) tracker: CostTracker,
     directory: Directory,
 }
 
@@ -31,16 +41,18 @@ impl LiteLlmClient {
     /// The key can not be sent in a header, or https is asked for and there are no root certificates.
     pub fn new(config: LiteLlmConfig, tracker: CostTracker) -> Result<Self, LiteLlmConfigError> {
         Ok(Self {
-            transport: Transport::new(config)?,
-            tracker,
-            directory: Directory::default(),
+            parts: Arc::new(Parts {
+                transport: Transport::new(config)?,
+                tracker,
+                directory: Directory::default(),
+            }),
         })
     }
 
     /// What settles costs: the price book and the threshold of drift.
     #[must_use]
     pub fn tracker(&self) -> &CostTracker {
-        &self.tracker
+        &self.parts.tracker
     }
 
     /// Checks within a limit that the proxy answers and takes our key. Costs nothing: it lists models
@@ -65,10 +77,8 @@ impl LiteLlmClient {
         struct Model {
             id: String,
         }
-        let reply = checked(
-            &self.transport,
-            self.transport.get("/v1/models", limit).await,
-        )?;
+        let transport = &self.parts.transport;
+        let reply = checked(transport, transport.get("/v1/models", limit).await)?;
         let body: Body = serde_json::from_slice(&reply.body).map_err(|source| {
             ProbeError::Other(unreadable(
                 "it is not a list of models; does LITELLM_PROXY_URL name a LiteLLM Proxy?",
@@ -83,27 +93,78 @@ impl LiteLlmClient {
     /// # Errors
     /// As [`probe`](Self::probe).
     pub async fn models(&self, limit: Duration) -> Result<Vec<ModelInfo>, ProbeError> {
-        directory::fetch(&self.transport, limit).await
+        directory::fetch(&self.parts.transport, limit).await
     }
+}
 
-    /// The name of the model that answered. The proxy is asked about its models only where the answer
-    /// does not say, and only in the time that is left.
-    async fn name(
+impl Parts {
+    /// The name of the model that answered, where the head does not say it. The proxy is asked about its
+    /// models, only in the time that is left.
+    pub(crate) async fn unstated_name(
         &self,
-        answer: &Answer,
-        reply: &Reply,
+        stated: Option<&str>,
         call: &ModelCall,
+        head: &Head,
         left: Duration,
     ) -> ModelName {
-        if let Some(name) = reply
-            .header("x-litellm-model-name")
-            .and_then(ModelName::parse)
-        {
-            return name;
-        }
         let asked = self.directory.models(&self.transport);
         let models = tokio::time::timeout(left, asked).await.unwrap_or_default();
-        answer.unstated_name(reply, call, &models)
+        let group = call.runtime_group.as_str();
+        unstated_name(stated.unwrap_or_default(), group, head, &models)
+    }
+
+    async fn complete(&self, call: &ModelCall) -> Result<Completion, ProviderError> {
+        let started = Instant::now();
+        let endpoint = call.request.endpoint();
+        let body = call.request.to_body(&call.runtime_group);
+        let Reply { head, body } = self.transport.post(endpoint.path(), body).await?;
+        let duration = started.elapsed();
+        if head.status != http::StatusCode::OK {
+            return Err(refusal(&Reply { head, body }, self.transport.key()));
+        }
+        let answer = Answer::parse(endpoint, &body)?;
+        let name = match head.model_name() {
+            Some(name) => name,
+            None => {
+                let limit = self.transport.config().call_timeout;
+                let left = limit.saturating_sub(duration);
+                self.unstated_name(answer.model.as_deref(), call, &head, left)
+                    .await
+            }
+        };
+        let proxy = head.cost().or(ProxyCost::from_usage(&answer.usage));
+        let counted = answer.counted();
+        let result = answer.result(Settling {
+            call,
+            head: &head,
+            name: &name,
+            tracker: &self.tracker,
+            proxy,
+            counted,
+            duration,
+        });
+        tracing::debug!(model = name.model, "the proxy answered");
+        Ok(Completion { result, body })
+    }
+
+    /// Opens a stream and waits for its first piece.
+    async fn stream(self: Arc<Self>, call: &ModelCall) -> Result<ModelStream, ProviderError> {
+        let started = tokio::time::Instant::now();
+        let limit = self.transport.config().call_timeout;
+        let opening = async {
+            let body = call.request.to_stream_body(&call.runtime_group);
+            let path = call.request.endpoint().path();
+            match self.transport.open(path, body).await? {
+                Opened::Stream(head, body) => {
+                    LiteLlmStream::begin(Arc::clone(&self), call, head, body, started).await
+                }
+                Opened::Refused(reply) => Err(refusal(&reply, self.transport.key())),
+            }
+        };
+        match tokio::time::timeout(limit, opening).await {
+            Ok(stream) => Ok(Box::new(stream?)),
+            Err(_) => Err(timed_out(TimeoutPhase::Call, limit, started)),
+        }
     }
 }
 
@@ -114,42 +175,10 @@ impl ModelClient for LiteLlmClient {
     }
 
     async fn complete(&self, call: &ModelCall) -> Result<Completion, ProviderError> {
-        if call.request.is_stream() {
-            return Err(not_streamed());
-        }
-        let started = Instant::now();
-        let body = call.request.to_body(&call.runtime_group);
-        let reply = self.transport.post("/v1/chat/completions", body).await?;
-        let duration = started.elapsed();
-        if reply.status != http::StatusCode::OK {
-            return Err(refusal(&reply, self.transport.key()));
-        }
-        let answer = Answer::parse(&reply.body)?;
-        let left = self.transport.call_timeout().saturating_sub(duration);
-        let name = self.name(&answer, &reply, call, left).await;
-        let result = answer.result(call, &reply, &name, &self.tracker, duration);
-        tracing::debug!(
-            model = name.model,
-            status = reply.status.as_u16(),
-            "the proxy answered"
-        );
-        Ok(Completion {
-            result,
-            body: reply.body,
-        })
+        self.parts.complete(call).await
     }
-}
 
-/// A stream would be made and billed, and then not be the one answer that is read here.
-fn not_streamed() -> ProviderError {
-    let reply = ProxyReply {
-        status: 400,
-        message: "this version does not stream: leave `stream` out or set it to false".to_owned(),
-        param: Some("stream".to_owned()),
-        ..ProxyReply::default()
-    };
-    ProviderError::Caller {
-        fault: CallerFault::InvalidRequest,
-        reply,
+    async fn stream(&self, call: &ModelCall) -> Result<ModelStream, ProviderError> {
+        Arc::clone(&self.parts).stream(call).await
     }
 }

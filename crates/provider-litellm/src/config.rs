@@ -13,6 +13,8 @@ pub struct LiteLlmConfig {
     pub(crate) key: SecretString,
     pub(crate) connect_timeout: Duration,
     pub(crate) call_timeout: Duration,
+    pub(crate) stream_idle_timeout: Duration,
+    pub(crate) stream_timeout: Duration,
     pub(crate) max_response_bytes: usize,
 }
 
@@ -45,7 +47,8 @@ pub enum LiteLlmConfigError {
 }
 
 impl LiteLlmConfig {
-    /// The proxy at this URL, with the default limits: connect 5 s, whole call 30 s, answer 32 MiB.
+    /// The proxy at this URL, with the default limits: connect 5 s, whole call and first piece of a stream
+    /// 30 s, between two pieces 60 s, whole stream an hour, answer 32 MiB.
     ///
     /// An empty key sends no `Authorization` header.
     ///
@@ -57,6 +60,8 @@ impl LiteLlmConfig {
             key,
             connect_timeout: Duration::from_secs(5),
             call_timeout: Duration::from_secs(30),
+            stream_idle_timeout: Duration::from_secs(60),
+            stream_timeout: Duration::from_secs(3600),
             max_response_bytes: 32 << 20,
         })
     }
@@ -68,10 +73,25 @@ impl LiteLlmConfig {
         self
     }
 
-    /// Sets the time for a whole call: connecting, sending, and the whole answer.
+    /// Sets the time for a whole call: connecting, sending, and the whole answer, or the first piece of one
+    /// that comes in pieces.
     #[must_use]
     pub fn with_call_timeout(mut self, limit: Duration) -> Self {
         self.call_timeout = limit;
+        self
+    }
+
+    /// Sets the time in which a stream that has begun has to go on. Any byte is a sign of life.
+    #[must_use]
+    pub fn with_stream_idle_timeout(mut self, limit: Duration) -> Self {
+        self.stream_idle_timeout = limit;
+        self
+    }
+
+    /// Sets the time for a whole stream, from sending the request to its end.
+    #[must_use]
+    pub fn with_stream_timeout(mut self, limit: Duration) -> Self {
+        self.stream_timeout = limit;
         self
     }
 

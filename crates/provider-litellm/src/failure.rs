@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use hyper_util::client::legacy::Error as ClientError;
-use provider_core::{ProviderError, TimeoutPhase};
+use provider_core::{BoxError, ProviderError, TimeoutPhase};
 
 /// No answer began.
 pub(crate) fn failed(
@@ -77,6 +77,22 @@ pub(crate) fn unreadable(what: &str, source: serde_json::Error) -> ProviderError
     ProviderError::InvalidAnswer {
         reason: format!("{what} (at line {line} column {column})"),
         source,
+    }
+}
+
+/// An answer that can be read and is not one.
+pub(crate) fn unusable(reason: &str) -> ProviderError {
+    ProviderError::InvalidAnswer {
+        reason: reason.to_owned(),
+        source: None,
+    }
+}
+
+/// The same, shown by another error.
+pub(crate) fn with_source(reason: String, source: BoxError) -> ProviderError {
+    ProviderError::InvalidAnswer {
+        reason,
+        source: Some(source),
     }
 }
 

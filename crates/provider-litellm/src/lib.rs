@@ -13,7 +13,7 @@
 //!
 //! ```no_run
 //! use cost_tracker::{CostTracker, PriceBook};
-//! use provider_core::{ChatRequest, ModelCall, ModelClient};
+//! use provider_core::{ModelRequest, ModelCall, ModelClient};
 //! use provider_litellm::{LiteLlmClient, LiteLlmConfig};
 //!
 //! # async fn ask() -> Result<(), Box<dyn std::error::Error>> {
@@ -22,7 +22,7 @@
 //! let call = ModelCall {
 //!     model_alias: "planner".into(),
 //!     runtime_group: "main".parse()?,
-//!     request: ChatRequest::from_prompt("What is 2 + 2?"),
+//!     request: ModelRequest::from_prompt("What is 2 + 2?"),
 //! };
 //! let answer = client.complete(&call).await?.result;
 //! println!("{} by {}: {:?}", answer.content, answer.model_name, answer.cost);
@@ -35,12 +35,16 @@ mod client;
 mod config;
 mod connect;
 mod directory;
+mod estimate;
 mod failure;
+mod head;
 mod mask;
 mod model_name;
+mod naming;
 mod probe;
 mod providers;
 mod refusal;
+mod stream;
 mod transport;
 
 pub use client::LiteLlmClient;

@@ -26,7 +26,7 @@ pub(crate) fn checked(
     outcome: Result<Reply, ProviderError>,
 ) -> Result<Reply, ProbeError> {
     let error = match outcome {
-        Ok(reply) if reply.status.is_success() => return Ok(reply),
+        Ok(reply) if reply.head.status.is_success() => return Ok(reply),
         Ok(reply) => refusal(&reply, transport.key()),
         Err(error) => error,
     };

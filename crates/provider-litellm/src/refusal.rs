@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::header;
+use http::{StatusCode, header};
 use provider_core::{CallerFault, ProviderError, ProxyReply};
 use serde::Deserialize;
 use serde_json::Value;
@@ -17,11 +17,11 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 ///
 /// Its `x-litellm-response-cost: 0` is not a price, and is not looked at.
 pub(crate) fn refusal(reply: &Reply, own_key: &str) -> ProviderError {
-    if !reply.status.is_client_error() && !reply.status.is_server_error() {
+    if !reply.head.status.is_client_error() && !reply.head.status.is_server_error() {
         return not_the_proxy(reply, "which no chat completion has");
     }
     let inner = Inner::of(reply);
-    let said = said(reply, inner.as_ref(), own_key);
+    let said = said(reply.head.status.as_u16(), inner.as_ref(), own_key);
     match classify(&said, inner.as_ref(), own_key.is_empty()) {
         Meaning::Key => ProviderError::KeyRejected(said),
         Meaning::Caller(fault) => ProviderError::Caller { fault, reply: said },
@@ -33,11 +33,35 @@ pub(crate) fn refusal(reply: &Reply, own_key: &str) -> ProviderError {
     }
 }
 
+/// An error in the middle of a stream, whose status said that all was well. The model had begun to answer.
+pub(crate) fn broke_off(error: &str, own_key: &str) -> ProviderError {
+    let inner: Option<Inner> = serde_json::from_str(error).ok();
+    let code = inner.as_ref().map(|inner| number(&inner.code));
+    let status = code.flatten().filter(|code| (400..600).contains(code));
+    let said = said(status.unwrap_or(500), inner.as_ref(), own_key);
+    match classify(&said, inner.as_ref(), false) {
+        Meaning::Caller(fault) => ProviderError::Caller { fault, reply: said },
+        Meaning::Key | Meaning::Upstream | Meaning::NotTheProxy => ProviderError::Upstream {
+            reply: said,
+            retry_after: None,
+        },
+    }
+}
+
+/// A code that is a status: the proxy writes it as a text, others as a number.
+fn number(code: &Value) -> Option<u16> {
+    match code {
+        Value::String(text) => text.parse().ok(),
+        Value::Number(number) => number.as_str().parse().ok(),
+        _ => None,
+    }
+}
+
 fn not_the_proxy(reply: &Reply, why: &str) -> ProviderError {
     ProviderError::InvalidAnswer {
         reason: format!(
             "its status is {}, {why}; does LITELLM_PROXY_URL name the proxy itself?",
-            reply.status
+            reply.head.status
         ),
         source: None,
     }
@@ -125,7 +149,7 @@ impl Inner {
 }
 
 /// What the proxy said, or what can be said without it.
-fn said(reply: &Reply, inner: Option<&Inner>, own_key: &str) -> ProxyReply {
+fn said(status: u16, inner: Option<&Inner>, own_key: &str) -> ProxyReply {
     let text = |field: fn(&Inner) -> &Value| match field(inner?) {
         Value::String(text) if text != "None" && !text.is_empty() => {
             Some(presentable(text, own_key))
@@ -133,9 +157,12 @@ fn said(reply: &Reply, inner: Option<&Inner>, own_key: &str) -> ProxyReply {
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     };
-    let reason = reply.status.canonical_reason().unwrap_or("unknown status");
+    let reason = StatusCode::from_u16(status)
+        .ok()
+        .and_then(|status| status.canonical_reason());
+    let reason = reason.unwrap_or("unknown status");
     ProxyReply {
-        status: reply.status.as_u16(),
+        status,
         message: text(|inner| &inner.message)
             .unwrap_or_else(|| format!("{reason}, without a readable explanation")),
         error_type: text(|inner| &inner.r#type),
@@ -146,12 +173,12 @@ fn said(reply: &Reply, inner: Option<&Inner>, own_key: &str) -> ProxyReply {
 
 /// `Retry-After` as seconds or as a date, which is compared with the answer's own `Date`.
 fn retry_after(reply: &Reply) -> Option<Duration> {
-    let value = reply.header(header::RETRY_AFTER.as_str())?.trim();
+    let value = reply.head.text(header::RETRY_AFTER.as_str())?.trim();
     let wait = match value.parse::<f64>() {
         Ok(seconds) => Duration::try_from_secs_f64(seconds).ok()?,
         Err(_) => {
             let at = httpdate::parse_http_date(value).ok()?;
-            let now = httpdate::parse_http_date(reply.header(header::DATE.as_str())?).ok()?;
+            let now = httpdate::parse_http_date(reply.head.text(header::DATE.as_str())?).ok()?;
             at.duration_since(now).unwrap_or_default()
         }
     };

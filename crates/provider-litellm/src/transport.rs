@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use http::{Method, Request, Response, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body as _, Incoming};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -17,6 +17,7 @@ use crate::LiteLlmConfigError;
 use crate::config::LiteLlmConfig;
 use crate::connect::Limited;
 use crate::failure::{broken_body, failed};
+use crate::head::Head;
 
 /// An idle connection is kept so long. The proxy (uvicorn) closes its end after 5 s: a request that is
 /// written into a connection just then is lost and must not be sent again, so ours ends first.
@@ -36,16 +37,17 @@ const MAX_HEADERS: usize = 512;
 /// An answer, whole.
 #[derive(Debug)]
 pub(crate) struct Reply {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
+    pub(crate) head: Head,
     pub(crate) body: Bytes,
 }
 
-impl Reply {
-    /// A header's text, if it is there and text.
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
+/// An answer that has begun.
+#[derive(Debug)]
+pub(crate) enum Opened {
+    /// A success; what it holds comes as it is written.
+    Stream(Head, Incoming),
+    /// Something else, whole.
+    Refused(Reply),
 }
 
 /// The way to the proxy. Root certificates are loaded only for https.
@@ -99,14 +101,25 @@ impl Transport {
         self.config.key.expose_secret()
     }
 
-    pub(crate) fn call_timeout(&self) -> Duration {
-        self.config.call_timeout
+    pub(crate) fn config(&self) -> &LiteLlmConfig {
+        &self.config
     }
 
     /// `POST path` with a JSON body.
     pub(crate) async fn post(&self, path: &str, body: Bytes) -> Result<Reply, ProviderError> {
         self.exchange(Method::POST, path, body, self.config.call_timeout)
             .await
+    }
+
+    /// `POST path` with a JSON body, until an answer begins. Its time limit is the caller's: it goes on
+    /// until the first piece is there.
+    pub(crate) async fn open(&self, path: &str, body: Bytes) -> Result<Opened, ProviderError> {
+        let (head, body) = self.begin(self.request(Method::POST, path, body)?).await?;
+        if head.status.is_success() {
+            return Ok(Opened::Stream(head, body));
+        }
+        let body = start_of(body).await;
+        Ok(Opened::Refused(Reply { head, body }))
     }
 
     /// `GET path` within a limit of its own.
@@ -165,6 +178,20 @@ impl Transport {
     }
 
     async fn send(&self, request: Request<Full<Bytes>>) -> Result<Reply, ProviderError> {
+        let (head, body) = self.begin(request).await?;
+        let body = if head.status.is_success() {
+            collect(body, self.config.max_response_bytes).await?
+        } else {
+            // The status says enough, even where the explanation is cut off or endless.
+            start_of(body).await
+        };
+        Ok(Reply { head, body })
+    }
+
+    async fn begin(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(Head, Incoming), ProviderError> {
         let started = Instant::now();
         let response = self.respond(request).await;
         let response = response.map_err(|error| {
@@ -176,17 +203,11 @@ impl Transport {
             )
         })?;
         let (head, body) = response.into_parts();
-        let body = if head.status.is_success() {
-            collect(body, self.config.max_response_bytes).await?
-        } else {
-            // The status says enough, even where the explanation is cut off or endless.
-            start_of(body).await
-        };
-        Ok(Reply {
+        let head = Head {
             status: head.status,
             headers: head.headers,
-            body,
-        })
+        };
+        Ok((head, body))
     }
 
     async fn respond(

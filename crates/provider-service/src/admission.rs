@@ -17,7 +17,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            max_running: 64,
+            max_running: 512,
             max_queued: 1024,
         }
     }

@@ -1,6 +1,6 @@
 //! One model call, from its plan to the events of its end.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use alias_registry::Matched;
 use event_payloads::{
@@ -8,7 +8,7 @@ use event_payloads::{
     ModelCallFailed, ModelCallStarted, Payload, summary,
 };
 use event_store::{NewArtifact, NewEvent, Parent};
-use provider_core::{Completion, FallbackReason, ModelCall, ModelCallResult, ProviderError};
+use provider_core::{FallbackReason, ModelCall, ModelCallResult, ProviderError};
 
 use crate::CallError;
 
@@ -30,11 +30,30 @@ pub struct PlannedCall {
 #[non_exhaustive]
 pub enum CallEnd {
     /// Somebody answered.
-    Completed(Box<Completion>),
-    /// Nobody answered.
-    Failed(Box<CallError>, Duration),
-    /// It was stopped before an answer came.
-    Stopped(StopReason, Duration),
+    Completed(Box<ModelCallResult>),
+    /// Nobody answered, or the answer broke off.
+    Failed(Box<CallError>, Used),
+    /// It was stopped before the whole answer was there.
+    Stopped(StopReason, Used),
+}
+
+/// What a call without a whole answer took.
+#[derive(Debug)]
+pub struct Used {
+    /// From sending the request to its end.
+    pub duration: Duration,
+    /// What had come of an answer in pieces, and what that cost.
+    pub so_far: Option<Box<ModelCallResult>>,
+}
+
+impl Used {
+    /// Time, and nothing that could be counted.
+    pub(crate) fn since(started: Instant) -> Self {
+        Self {
+            duration: started.elapsed(),
+            so_far: None,
+        }
+    }
 }
 
 /// Why a call was stopped.
@@ -44,6 +63,19 @@ pub enum StopReason {
     Cancelled,
     /// The gateway ends, and its grace period is over.
     Shutdown,
+    /// Who had asked hung up, or stopped reading, in the middle of the answer.
+    CallerGone,
+}
+
+impl StopReason {
+    /// Why, in a few words.
+    pub(crate) const fn why(self) -> &'static str {
+        match self {
+            Self::Cancelled => "its task was cancelled",
+            Self::Shutdown => "octo is shutting down",
+            Self::CallerGone => "who had asked hung up",
+        }
+    }
 }
 
 /// What is written down at the end of a call.
@@ -81,14 +113,10 @@ impl PlannedCall {
     ) -> EndRecord {
         let parent = Parent::Event(started);
         match end {
-            CallEnd::Completed(completion) => {
-                self.completed(parent, &completion.result, summary_max_bytes)
-            }
-            CallEnd::Failed(error, duration) => {
-                self.without_answer(parent, self.failed(error, *duration))
-            }
-            CallEnd::Stopped(reason, duration) => {
-                self.without_answer(parent, self.stopped(*reason, *duration))
+            CallEnd::Completed(result) => self.completed(parent, result, summary_max_bytes),
+            CallEnd::Failed(error, used) => self.without_answer(parent, self.failed(error, used)),
+            CallEnd::Stopped(reason, used) => {
+                self.without_answer(parent, self.stopped(*reason, used))
             }
         }
     }
@@ -120,6 +148,8 @@ impl PlannedCall {
             attempted_retries: result.proxy.attempted_retries,
             attempted_fallbacks: result.proxy.attempted_fallbacks,
             proxy_call_id: result.proxy.call_id.clone().unwrap_or_default(),
+            time_to_first_token_ms: result.time_to_first_token_ms(),
+            usage_is_estimated: result.usage_is_estimated,
             ..ModelCallCompleted::default()
         }
         .with_cost(&result.cost);
@@ -145,9 +175,14 @@ impl PlannedCall {
         }
     }
 
-    /// The whole answer: its text, or the tool calls where the model wrote none.
+    /// The whole answer: its text, or the tool calls where the model wrote none; of several answers, a list
+    /// of all texts.
     fn artifact(&self, result: &ModelCallResult) -> NewArtifact {
-        let (mime, content) = if result.content.is_empty() && !result.tool_calls.is_empty() {
+        let (mime, content) = if !result.further_contents.is_empty() {
+            let texts = std::iter::once(&result.content).chain(&result.further_contents);
+            let texts: serde_json::Value = texts.map(String::as_str).collect();
+            ("application/json", texts.to_string())
+        } else if result.content.is_empty() && !result.tool_calls.is_empty() {
             let calls = serde_json::Value::Array(result.tool_calls.clone());
             ("application/json", calls.to_string())
         } else {
@@ -173,46 +208,59 @@ impl PlannedCall {
         }
     }
 
-    fn failed(&self, error: &CallError, duration: Duration) -> ModelCallFailed {
+    fn failed(&self, error: &CallError, used: &Used) -> ModelCallFailed {
         let primary = error.primary();
         let cost = cost_of_failure(primary);
-        let timeout_ms = primary.timeout().map(millis);
-        let failed = self.failure(primary.kind(), error.to_string(), duration, &cost);
+        let failed = self.failure(primary.kind(), error.to_string(), used, &cost);
         ModelCallFailed {
-            timeout_ms,
+            timeout_ms: primary.timeout().map(millis),
             is_fallback: error.tried_fallback(),
             ..failed
         }
     }
 
-    fn stopped(&self, reason: StopReason, duration: Duration) -> ModelCallFailed {
+    fn stopped(&self, reason: StopReason, used: &Used) -> ModelCallFailed {
         let (kind, message) = match reason {
-            StopReason::Cancelled => ("cancelled", "the task was cancelled before an answer came"),
+            StopReason::Cancelled => (
+                "cancelled",
+                "the task was cancelled before the whole answer was there",
+            ),
             StopReason::Shutdown => (
                 "interrupted",
-                "octo ended before an answer came; send the request again",
+                "octo ended before the whole answer was there; send the request again",
+            ),
+            StopReason::CallerGone => (
+                "caller_gone",
+                "the caller hung up before the whole answer was there",
             ),
         };
-        self.failure(kind, message.to_owned(), duration, &unknown_cost(kind))
+        self.failure(kind, message.to_owned(), used, &unknown_cost(kind))
     }
 
-    fn failure(
-        &self,
-        kind: &str,
-        message: String,
-        duration: Duration,
-        cost: &Cost,
-    ) -> ModelCallFailed {
-        ModelCallFailed {
+    /// `cost` is what is known where nothing of an answer has come.
+    fn failure(&self, kind: &str, message: String, used: &Used, cost: &Cost) -> ModelCallFailed {
+        let failed = ModelCallFailed {
             model_alias: self.call.model_alias.clone(),
             error_type: kind.to_owned(),
             error_message: message,
-            duration_ms: millis(duration),
+            duration_ms: millis(used.duration),
             category: self.category.to_string(),
             runtime_group: self.call.runtime_group.to_string(),
             ..ModelCallFailed::default()
+        };
+        let Some(so_far) = &used.so_far else {
+            return failed.with_cost(cost);
+        };
+        ModelCallFailed {
+            model_name: so_far.model_name.clone(),
+            provider: so_far.provider.clone(),
+            token_usage: so_far.token_usage,
+            usage_is_estimated: so_far.usage_is_estimated,
+            time_to_first_token_ms: so_far.time_to_first_token_ms(),
+            is_fallback: so_far.fallback.is_some(),
+            ..failed
         }
-        .with_cost(cost)
+        .with_cost(&so_far.cost)
     }
 
     /// Names the work in traces; the same on every event of the call.

@@ -25,6 +25,8 @@ pub struct CostSum {
     pub fallback_calls: u64,
     /// Of those: the proxy's figure and the price book's differ by more than the threshold.
     pub drift_calls: u64,
+    /// Of those: no answer stated their tokens, so the text was counted: their cost is close, not exact.
+    pub estimated_calls: u64,
     /// Input tokens.
     pub prompt_tokens: u64,
     /// Output tokens.
@@ -105,6 +107,8 @@ pub struct CallCost {
     pub cost_source: CostSource,
     /// True if two sources differ by more than the threshold.
     pub cost_drift: bool,
+    /// True if no answer stated the tokens, so the text was counted: the cost is close, not exact.
+    pub usage_is_estimated: bool,
     /// Input tokens, if stated.
     pub prompt_tokens: Option<u64>,
     /// Output tokens, if stated.
@@ -131,6 +135,7 @@ impl Serialize for CostGroup {
             ("failed_calls", sum.failed_calls),
             ("fallback_calls", sum.fallback_calls),
             ("drift_calls", sum.drift_calls),
+            ("estimated_calls", sum.estimated_calls),
             ("prompt_tokens", sum.prompt_tokens),
             ("completion_tokens", sum.completion_tokens),
             ("total_tokens", sum.total_tokens),
@@ -248,6 +253,7 @@ impl CostSum {
             failed_calls: row.failed_calls,
             fallback_calls: row.fallback_calls,
             drift_calls: row.drift_calls,
+            estimated_calls: row.estimated_calls,
             prompt_tokens: row.tokens.prompt,
             completion_tokens: row.tokens.completion,
             total_tokens: row.tokens.total,
@@ -267,6 +273,7 @@ impl CostSum {
             failed_calls: count(self.failed_calls, other.failed_calls)?,
             fallback_calls: count(self.fallback_calls, other.fallback_calls)?,
             drift_calls: count(self.drift_calls, other.drift_calls)?,
+            estimated_calls: count(self.estimated_calls, other.estimated_calls)?,
             prompt_tokens: count(self.prompt_tokens, other.prompt_tokens)?,
             completion_tokens: count(self.completion_tokens, other.completion_tokens)?,
             total_tokens: count(self.total_tokens, other.total_tokens)?,
@@ -290,6 +297,7 @@ fn call_cost(call: Call) -> Result<CallCost, StoreError> {
         cost_unavailable_reason: call.cost_unavailable_reason,
         cost_source: call.cost_source,
         cost_drift: call.drift,
+        usage_is_estimated: call.estimated,
         prompt_tokens: call.tokens.map(|tokens| tokens.prompt),
         completion_tokens: call.tokens.map(|tokens| tokens.completion),
         duration_ms: call.duration_ms,

@@ -3,8 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use event_payloads::Cost;
-use provider_core::{Completion, FallbackReason, ModelCall, ModelClient, ProviderError};
+use provider_core::{
+    AnswerStream, Chunk, Closed, Completion, FallbackReason, ModelCall, ModelCallResult,
+    ModelClient, ModelStream, ProviderError,
+};
 
 /// Whether a fallback may answer in the place of the model that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,41 +105,127 @@ impl FallbackManager {
             Ok(answer) => return Ok(answer),
             Err(error) => error,
         };
-        let fallback = match (&self.fallback, policy) {
-            (Some(fallback), FallbackPolicy::Allow) if error.is_recoverable() => fallback,
-            _ => return Err(CallError::Primary(error)),
+        let Some(fallback) = self.instead_of(&error, policy) else {
+            return Err(CallError::Primary(error));
         };
-        tracing::warn!(%error, fallback = fallback.name(), "the primary client failed, using the fallback");
         match fallback.complete(call).await {
-            Ok(answer) => Ok(marked(answer, &error)),
+            Ok(mut answer) => {
+                Mark::of(&error).put_on(&mut answer.result);
+                Ok(answer)
+            }
             Err(fallback) => Err(CallError::Both {
                 primary: error,
                 fallback,
             }),
         }
     }
+
+    /// Makes one call whose answer comes in pieces, and waits for the first of them. Once that is there,
+    /// nobody else can answer any more.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call), before the first piece.
+    pub async fn stream(
+        &self,
+        call: &ModelCall,
+        policy: FallbackPolicy,
+    ) -> Result<ModelStream, CallError> {
+        let error = match self.primary.stream(call).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => error,
+        };
+        let Some(fallback) = self.instead_of(&error, policy) else {
+            return Err(CallError::Primary(error));
+        };
+        match fallback.stream(call).await {
+            Ok(stream) => Ok(Box::new(Marked {
+                stream,
+                mark: Mark::of(&error),
+            })),
+            Err(fallback) => Err(CallError::Both {
+                primary: error,
+                fallback,
+            }),
+        }
+    }
+
+    /// Who may answer instead of the primary client, after this error.
+    fn instead_of(
+        &self,
+        error: &ProviderError,
+        policy: FallbackPolicy,
+    ) -> Option<&dyn ModelClient> {
+        let fallback = self.fallback.as_deref()?;
+        if policy == FallbackPolicy::Refuse || !error.is_recoverable() {
+            return None;
+        }
+        tracing::warn!(%error, fallback = fallback.name(), "the primary client failed, using the fallback");
+        Some(fallback)
+    }
 }
 
-/// The fallback's answer, marked as what it is.
+/// What marks the fallback's answer as what it is.
 ///
 /// The answer itself was free, but if the failed call reached a model its provider may still bill:
 /// then the cost of the whole is not known, and 0 would be a lie.
-fn marked(mut answer: Completion, error: &ProviderError) -> Completion {
-    answer.result.fallback = Some(FallbackReason::new(&error.to_string()));
-    if error.may_be_billed() {
-        answer.result.cost = Cost::Unavailable(format!(
-            "the fallback answered for free, but the failed call ({}) may have reached a model, whose provider may bill for it",
-            error.kind()
-        ));
+struct Mark {
+    reason: FallbackReason,
+    cost: Option<Cost>,
+}
+
+impl Mark {
+    fn of(error: &ProviderError) -> Self {
+        let cost = error.may_be_billed().then(|| {
+            Cost::Unavailable(format!(
+                "the fallback answered for free, but the failed call ({}) may have reached a model, whose provider may bill for it",
+                error.kind()
+            ))
+        });
+        Self {
+            reason: FallbackReason::new(&error.to_string()),
+            cost,
+        }
     }
-    answer
+
+    fn put_on(self, result: &mut ModelCallResult) {
+        result.fallback = Some(self.reason);
+        if let Some(cost) = self.cost {
+            result.cost = cost;
+        }
+    }
+}
+
+/// The fallback's answer in pieces.
+struct Marked {
+    stream: ModelStream,
+    mark: Mark,
+}
+
+#[async_trait]
+impl AnswerStream for Marked {
+    fn model_name(&self) -> &str {
+        self.stream.model_name()
+    }
+
+    fn fallback(&self) -> Option<&FallbackReason> {
+        Some(&self.mark.reason)
+    }
+
+    async fn next(&mut self) -> Result<Option<Chunk>, ProviderError> {
+        self.stream.next().await
+    }
+
+    async fn close(self: Box<Self>) -> Closed {
+        let mut closed = self.stream.close().await;
+        self.mark.put_on(&mut closed.result);
+        closed
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use async_trait::async_trait;
-    use provider_core::{CallerFault, ChatRequest, ProxyReply, TimeoutPhase};
+    use provider_core::{CallerFault, ModelRequest, ProxyReply, TimeoutPhase};
     use provider_echo::EchoClient;
     use std::time::Duration;
 
@@ -149,6 +239,10 @@ mod tests {
         }
 
         async fn complete(&self, _: &ModelCall) -> Result<Completion, ProviderError> {
+            Err((self.0)())
+        }
+
+        async fn stream(&self, _: &ModelCall) -> Result<ModelStream, ProviderError> {
             Err((self.0)())
         }
     }
@@ -190,7 +284,7 @@ mod tests {
         let call = ModelCall {
             model_alias: "planner".into(),
             runtime_group: "main".parse().unwrap(),
-            request: ChatRequest::from_prompt("hi"),
+            request: ModelRequest::from_prompt("hi"),
         };
         FallbackManager::new(Arc::new(Failing(error)), Arc::new(EchoClient))
             .call(&call, policy)
@@ -218,6 +312,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_stream_that_does_not_begin_is_echoed_with_the_same_mark() {
+        let call = ModelCall {
+            model_alias: "planner".into(),
+            runtime_group: "main".parse().unwrap(),
+            request: ModelRequest::from_prompt("hi"),
+        };
+        let clients = FallbackManager::new(Arc::new(Failing(timed_out)), Arc::new(EchoClient));
+        let mut stream = clients.stream(&call, FallbackPolicy::Allow).await.unwrap();
+        assert!(stream.fallback().is_some());
+        let mut text = String::new();
+        while let Some(chunk) = stream.next().await.unwrap() {
+            text.push_str(&chunk.text);
+        }
+        assert_eq!(text, "Echo: hi");
+        let result = stream.close().await.result;
+        assert_eq!(result.content, text);
+        assert!(matches!(result.cost, Cost::Unavailable(reason) if reason.contains("timeout")));
+        assert!(result.fallback.unwrap().as_str().contains("30000 ms"));
+        let refused = clients.stream(&call, FallbackPolicy::Refuse).await;
+        assert!(matches!(refused, Err(CallError::Primary(_))));
+    }
+
+    #[tokio::test]
     async fn the_callers_fault_is_never_hidden_by_an_echo() {
         let error = call(callers_fault, FallbackPolicy::Allow)
             .await
@@ -242,7 +359,7 @@ mod tests {
         let call = ModelCall {
             model_alias: "planner".into(),
             runtime_group: "main".parse().unwrap(),
-            request: ChatRequest::from_prompt("hi"),
+            request: ModelRequest::from_prompt("hi"),
         };
         let error = failing
             .call(&call, FallbackPolicy::Allow)

@@ -36,9 +36,10 @@
 
 mod admission;
 mod call;
-mod chat;
 mod costs;
+mod direct;
 mod fallback;
+mod listener;
 mod live;
 mod llm;
 mod message;
@@ -47,11 +48,11 @@ mod settle;
 mod task;
 
 pub use admission::{Limits, NotAdmitted};
-pub use call::{CallEnd, PlannedCall, StopReason, cost_of_failure};
-pub use chat::{ChatAnswer, ChatCall, ChatError};
+pub use call::{CallEnd, PlannedCall, StopReason, Used, cost_of_failure};
 pub use costs::{CallCost, CostGroup, CostReport, CostSum, TaskCost, report, task_cost};
+pub use direct::{DirectAnswer, DirectCall, DirectError, DirectStream, StreamPart};
 pub use fallback::{CallError, FallbackManager, FallbackPolicy};
-pub use llm::{LlmService, Stop};
+pub use llm::{Ended, LlmService, Stop};
 pub use message::{Message, SubmitError, Submitted};
 pub use recovery::Recovered;
 pub use task::{CancelError, TaskService};

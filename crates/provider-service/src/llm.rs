@@ -5,13 +5,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use alias_registry::AliasRegistry;
+use bytes::Bytes;
 use event_store::{IdSource, SystemClock};
 use futures_util::FutureExt;
-use provider_core::{ChatRequest, ModelCall, ProviderError};
+use provider_core::{
+    AnswerStream, Closed, Completion, ModelCall, ModelCallResult, ModelRequest, ModelStream,
+    ProviderError,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::call::{CallEnd, PlannedCall, StopReason};
+use crate::call::{CallEnd, PlannedCall, StopReason, Used};
+use crate::listener::{Gone, Listener};
 use crate::{CallError, FallbackManager, FallbackPolicy};
 
 /// Longest `response_summary`, unless configured.
@@ -54,7 +59,7 @@ impl LlmService {
 
     /// Resolves the alias. Never fails: an unknown one goes to the default group.
     #[must_use]
-    pub fn plan(&self, alias: &str, request: ChatRequest) -> PlannedCall {
+    pub fn plan(&self, alias: &str, request: ModelRequest) -> PlannedCall {
         let found = self.registry.resolve(alias);
         PlannedCall {
             call: ModelCall {
@@ -69,45 +74,163 @@ impl LlmService {
     }
 
     /// Makes the call, in a span of its own. Ends early if it is told to stop.
-    pub async fn run(&self, planned: &PlannedCall, policy: FallbackPolicy, stop: &Stop) -> CallEnd {
-        let span = tracing::info_span!(
-            "model_call",
-            gen_ai.operation.name = "chat",
-            gen_ai.request.model = %planned.call.runtime_group,
-            octo.alias = %planned.call.model_alias,
-            gen_ai.response.model = tracing::field::Empty,
-            gen_ai.usage.input_tokens = tracing::field::Empty,
-            gen_ai.usage.output_tokens = tracing::field::Empty,
-            octo.cost_usd = tracing::field::Empty,
-        );
-        self.run_inner(planned, policy, stop).instrument(span).await
+    pub async fn run(&self, planned: &PlannedCall, policy: FallbackPolicy, stop: &Stop) -> Ended {
+        let started = Instant::now();
+        let calling = async {
+            // An answer that is there wins over a stop that came at the same moment: it is paid for.
+            tokio::select! {
+                biased;
+                outcome = self.clients.call(&planned.call, policy) => match outcome {
+                    Ok(Completion { result, body }) => Ended::completed(result, body),
+                    Err(error) => Ended::failed(error, Used::since(started)),
+                },
+                reason = stop.stopped() => Ended::stopped(reason, Used::since(started)),
+            }
+        };
+        accounted(calling, started)
+            .instrument(span_of(planned))
+            .await
     }
 
-    async fn run_inner(
+    /// Makes the call, and has a listener hear the answer while it comes. Ends early if it is told to stop
+    /// or the listener goes.
+    pub(crate) async fn stream(
         &self,
         planned: &PlannedCall,
         policy: FallbackPolicy,
         stop: &Stop,
-    ) -> CallEnd {
+        listener: &mut dyn Listener,
+    ) -> Ended {
         let started = Instant::now();
-        // An answer that is there wins over a stop that came at the same moment: it is paid for.
-        let end = tokio::select! {
-            biased;
-            result = AssertUnwindSafe(self.clients.call(&planned.call, policy)).catch_unwind() => {
-                match result {
-                    Ok(Ok(completion)) => CallEnd::Completed(Box::new(completion)),
-                    Ok(Err(error)) => CallEnd::Failed(Box::new(error), started.elapsed()),
-                    Err(_panic) => CallEnd::Failed(Box::new(fault_of_ours()), started.elapsed()),
+        let streaming = async {
+            let opened = tokio::select! {
+                biased;
+                opened = self.clients.stream(&planned.call, policy) => opened,
+                reason = left(stop, listener) => {
+                    return Ended::stopped(reason, Used::since(started));
                 }
+            };
+            match opened {
+                Ok(stream) => hand_on(stream, stop, listener, started).await,
+                Err(error) => Ended::failed(error, Used::since(started)),
             }
-            reason = stop.stopped() => CallEnd::Stopped(reason, started.elapsed()),
         };
-        log(&end);
-        end
+        accounted(streaming, started)
+            .instrument(span_of(planned))
+            .await
     }
 }
 
-/// A client that panics must not leave a call without an end.
+/// How a call ended, and what is still to be handed to who asked.
+#[derive(Debug)]
+pub struct Ended {
+    /// How.
+    pub end: CallEnd,
+    /// The whole answer, or the frames that end a stream; to be handed on once the end is recorded.
+    pub body: Bytes,
+}
+
+impl Ended {
+    fn completed(result: ModelCallResult, body: Bytes) -> Self {
+        let end = CallEnd::Completed(Box::new(result));
+        Self { end, body }
+    }
+
+    fn failed(error: CallError, used: Used) -> Self {
+        let end = CallEnd::Failed(Box::new(error), used);
+        let body = Bytes::new();
+        Self { end, body }
+    }
+
+    fn stopped(reason: StopReason, used: Used) -> Self {
+        let end = CallEnd::Stopped(reason, used);
+        let body = Bytes::new();
+        Self { end, body }
+    }
+}
+
+/// Runs a call to its end. A client that panics must not leave it without one.
+async fn accounted(calling: impl Future<Output = Ended>, started: Instant) -> Ended {
+    let ended = AssertUnwindSafe(calling).catch_unwind().await;
+    let ended = ended.unwrap_or_else(|_panic| Ended::failed(fault_of_ours(), Used::since(started)));
+    log(&ended.end);
+    ended
+}
+
+/// Why a stream ends before its answer does.
+enum Interruption {
+    Broken(ProviderError),
+    Stopped(StopReason),
+}
+
+/// Hands the pieces on until the answer is whole or something ends it. The stream is closed either way:
+/// what it has used up is paid for.
+async fn hand_on(
+    mut stream: ModelStream,
+    stop: &Stop,
+    listener: &mut dyn Listener,
+    started: Instant,
+) -> Ended {
+    listener.begins(stream.as_ref());
+    let interrupted = pieces(stream.as_mut(), stop, listener).await.err();
+    let Closed { result, tail } = stream.close().await;
+    let used = |result: ModelCallResult| Used {
+        duration: started.elapsed(),
+        so_far: Some(Box::new(result)),
+    };
+    match interrupted {
+        None => Ended::completed(result, tail),
+        Some(Interruption::Broken(error)) => Ended {
+            body: tail,
+            ..Ended::failed(CallError::Primary(error), used(result))
+        },
+        Some(Interruption::Stopped(reason)) => Ended::stopped(reason, used(result)),
+    }
+}
+
+async fn pieces(
+    stream: &mut dyn AnswerStream,
+    stop: &Stop,
+    listener: &mut dyn Listener,
+) -> Result<(), Interruption> {
+    loop {
+        let chunk = tokio::select! {
+            biased;
+            reason = left(stop, listener) => return Err(Interruption::Stopped(reason)),
+            next = stream.next() => next.map_err(Interruption::Broken)?,
+        };
+        let Some(chunk) = chunk else { return Ok(()) };
+        tokio::select! {
+            biased;
+            reason = stop.stopped() => return Err(Interruption::Stopped(reason)),
+            heard = listener.hear(chunk) => {
+                heard.map_err(|Gone| Interruption::Stopped(StopReason::CallerGone))?;
+            }
+        }
+    }
+}
+
+/// Waits until the call has to stop, or nobody listens any more.
+async fn left(stop: &Stop, listener: &mut dyn Listener) -> StopReason {
+    tokio::select! {
+        reason = stop.stopped() => reason,
+        () = listener.gone() => StopReason::CallerGone,
+    }
+}
+
+fn span_of(planned: &PlannedCall) -> tracing::Span {
+    tracing::info_span!(
+        "model_call",
+        gen_ai.operation.name = planned.call.request.endpoint().operation(),
+        gen_ai.request.model = %planned.call.runtime_group,
+        octo.alias = %planned.call.model_alias,
+        gen_ai.response.model = tracing::field::Empty,
+        gen_ai.usage.input_tokens = tracing::field::Empty,
+        gen_ai.usage.output_tokens = tracing::field::Empty,
+        octo.cost_usd = tracing::field::Empty,
+    )
+}
+
 fn fault_of_ours() -> CallError {
     CallError::Primary(ProviderError::InvalidAnswer {
         reason: "reading it hit a fault in octo itself; please report it with the log".to_owned(),
@@ -118,8 +241,7 @@ fn fault_of_ours() -> CallError {
 fn log(end: &CallEnd) {
     let span = tracing::Span::current();
     match end {
-        CallEnd::Completed(completion) => {
-            let result = &completion.result;
+        CallEnd::Completed(result) => {
             span.record("gen_ai.response.model", result.model_name.as_str());
             if let Some(usage) = result.token_usage {
                 span.record("gen_ai.usage.input_tokens", usage.prompt_tokens);

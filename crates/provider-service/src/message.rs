@@ -5,7 +5,7 @@ use event_payloads::{
     TaskStatus, UserMessage, first_chars,
 };
 use event_store::{Commit, NewEvent, StoreError};
-use provider_core::ChatRequest;
+use provider_core::ModelRequest;
 
 use crate::NotAdmitted;
 
@@ -47,8 +47,8 @@ impl Message {
         self.model_alias.as_deref().unwrap_or(DEFAULT_ALIAS)
     }
 
-    pub(crate) fn request(&self) -> ChatRequest {
-        ChatRequest::from_prompt(&self.text)
+    pub(crate) fn request(&self) -> ModelRequest {
+        ModelRequest::from_prompt(&self.text)
     }
 
     /// TASK_CREATED, with the key that makes it unique, and USER_MESSAGE.

@@ -13,6 +13,7 @@ use tracing::Instrument;
 
 use crate::admission::{Admission, Slot};
 use crate::call::{CallEnd, PlannedCall, StopReason};
+use crate::listener::Followers;
 use crate::live::{LiveTasks, LiveWork};
 use crate::llm::Stop;
 use crate::message::transition;
@@ -196,7 +197,16 @@ impl TaskService {
                 return self.end_unstarted(&task_id, Unstarted::NotRecorded).await;
             }
         };
-        let end = self.llm.run(&planned, FallbackPolicy::Allow, &stop).await;
+        let mut followers = Followers {
+            store: Arc::clone(&self.store),
+            task_id: task_id.clone(),
+            call_id: started.clone(),
+            heard: 0,
+        };
+        let calling = self
+            .llm
+            .stream(&planned, FallbackPolicy::Allow, &stop, &mut followers);
+        let end = calling.await.end;
         drop(turn);
         // What could not be recorded is logged; the next start closes it.
         let _ = self
@@ -254,7 +264,9 @@ impl TaskService {
     /// Ends a task that never came to a call.
     async fn end_unstarted(&self, task_id: &TaskId, why: Unstarted) {
         let (status, reason) = match why {
-            Unstarted::Stopped(StopReason::Cancelled) => (TaskStatus::Cancelled, "cancelled"),
+            Unstarted::Stopped(StopReason::Cancelled | StopReason::CallerGone) => {
+                (TaskStatus::Cancelled, "cancelled")
+            }
             Unstarted::Stopped(StopReason::Shutdown) => (TaskStatus::Failed, "interrupted"),
             Unstarted::NotRecorded => (
                 TaskStatus::Failed,
@@ -363,6 +375,7 @@ fn task_end(end: &CallEnd) -> (TaskStatus, &'static str) {
         CallEnd::Completed(_) => (TaskStatus::Succeeded, ""),
         CallEnd::Failed(error, _) => (TaskStatus::Failed, error.primary().kind()),
         CallEnd::Stopped(StopReason::Cancelled, _) => (TaskStatus::Cancelled, "cancelled"),
+        CallEnd::Stopped(StopReason::CallerGone, _) => (TaskStatus::Cancelled, "caller_gone"),
         CallEnd::Stopped(StopReason::Shutdown, _) => (TaskStatus::Failed, "interrupted"),
     }
 }

@@ -11,15 +11,17 @@ use std::time::Duration;
 
 use alias_registry::AliasRegistry;
 use async_trait::async_trait;
+use bytes::Bytes;
 use event_payloads::{Cost, Event, EventType, Payload, TaskId, TaskStatus};
 use event_store::{CostQuery, Dimension, EventStore, SqliteOptions, SqliteStore};
 use provider_core::{
-    ChatRequest, Completion, ModelCall, ModelCallResult, ModelClient, ProviderError, TimeoutPhase,
+    Chunk, Closed, Completion, Endpoint, ModelCall, ModelCallResult, ModelClient, ModelRequest,
+    ModelStream, ProviderError, ReadyStream, TimeoutPhase,
 };
 use provider_echo::EchoClient;
 use provider_service::{
-    CancelError, ChatCall, ChatError, FallbackManager, FallbackPolicy, Limits, LlmService, Message,
-    SubmitError, TaskService, report, task_cost,
+    CancelError, DirectCall, DirectError, FallbackManager, FallbackPolicy, Limits, LlmService,
+    Message, SubmitError, TaskService, report, task_cost,
 };
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
@@ -44,6 +46,17 @@ impl Gate {
     }
 }
 
+/// A whole answer as a stream of one piece.
+fn in_one_piece(answer: Completion) -> ModelStream {
+    let Completion { result, body } = answer;
+    let chunk = Chunk {
+        frame: body,
+        text: result.content.clone(),
+    };
+    let tail = Bytes::new();
+    Box::new(ReadyStream::new([chunk], Closed { result, tail }))
+}
+
 #[async_trait]
 impl ModelClient for Gate {
     fn name(&self) -> &'static str {
@@ -58,6 +71,10 @@ impl ModelClient for Gate {
             result,
             body: "{}".into(),
         })
+    }
+
+    async fn stream(&self, call: &ModelCall) -> Result<ModelStream, ProviderError> {
+        self.complete(call).await.map(in_one_piece)
     }
 }
 
@@ -77,6 +94,10 @@ impl ModelClient for Slow {
             limit,
             elapsed: limit,
         })
+    }
+
+    async fn stream(&self, call: &ModelCall) -> Result<ModelStream, ProviderError> {
+        self.complete(call).await.map(in_one_piece)
     }
 }
 
@@ -145,10 +166,11 @@ fn types(events: &[Event]) -> Vec<&str> {
         .collect()
 }
 
-fn chat(task: Option<&str>) -> ChatCall {
-    ChatCall {
+fn chat(task: Option<&str>) -> DirectCall {
+    DirectCall {
         model: "planner".into(),
-        request: ChatRequest::from_json(
+        request: ModelRequest::from_json(
+            Endpoint::ChatCompletions,
             br#"{"model":"planner","messages":[{"role":"user","content":"hi"}]}"#,
         )
         .unwrap(),
@@ -289,8 +311,8 @@ async fn a_full_house_refuses_and_creates_nothing() {
         "a known key is no new work"
     );
     assert!(matches!(
-        house.tasks.chat(chat(None)).await.unwrap_err(),
-        ChatError::NotAdmitted(_)
+        house.tasks.answer(chat(None)).await.unwrap_err(),
+        DirectError::NotAdmitted(_)
     ));
     gate.release.add_permits(2);
     assert_eq!(house.end_of(&first.task_id).await.0, TaskStatus::Succeeded);
@@ -384,7 +406,7 @@ async fn a_caller_that_hangs_up_leaves_a_complete_record() {
     let caller = {
         let tasks = house.tasks.clone();
         let mut set = tokio::task::JoinSet::new();
-        set.spawn(async move { tasks.chat(chat(Some("run-1"))).await });
+        set.spawn(async move { tasks.answer(chat(Some("run-1"))).await });
         set
     };
     gate.wait_for_calls(1).await;
@@ -402,10 +424,10 @@ async fn a_caller_that_hangs_up_leaves_a_complete_record() {
 #[tokio::test]
 async fn a_call_is_a_task_of_its_own_unless_it_names_one() {
     let house = house(EchoClient, Limits::default()).await;
-    let alone = house.tasks.chat(chat(None)).await.unwrap();
+    let alone = house.tasks.answer(chat(None)).await.unwrap();
     assert_eq!(house.look_at(&alone.task_id).await.0, TaskStatus::Succeeded);
     for _ in 0..3 {
-        house.tasks.chat(chat(Some("run-2"))).await.unwrap();
+        house.tasks.answer(chat(Some("run-2"))).await.unwrap();
     }
     let run: TaskId = "run-2".parse().unwrap();
     let cost = task_cost(house.store.as_ref(), &run)
@@ -414,11 +436,11 @@ async fn a_call_is_a_task_of_its_own_unless_it_names_one() {
         .unwrap();
     assert_eq!((cost.total.calls, cost.by_alias[0].sum.calls), (3, 3));
     house.tasks.cancel(&run).await.unwrap();
-    let ended = house.tasks.chat(chat(Some("run-2"))).await.unwrap_err();
+    let ended = house.tasks.answer(chat(Some("run-2"))).await.unwrap_err();
     assert!(
         matches!(
             ended,
-            ChatError::TaskEnded {
+            DirectError::TaskEnded {
                 status: TaskStatus::Cancelled,
                 ..
             }
@@ -427,10 +449,10 @@ async fn a_call_is_a_task_of_its_own_unless_it_names_one() {
     );
     let closed = house
         .tasks
-        .chat(chat(Some(alone.task_id.as_str())))
+        .answer(chat(Some(alone.task_id.as_str())))
         .await
         .unwrap_err();
-    assert!(matches!(closed, ChatError::TaskEnded { .. }));
+    assert!(matches!(closed, DirectError::TaskEnded { .. }));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -439,7 +461,7 @@ async fn concurrent_first_calls_of_a_session_share_one_task() {
     let mut calls = tokio::task::JoinSet::new();
     for _ in 0..20 {
         let tasks = house.tasks.clone();
-        calls.spawn(async move { tasks.chat(chat(Some("run-3"))).await.unwrap().task_id });
+        calls.spawn(async move { tasks.answer(chat(Some("run-3"))).await.unwrap().task_id });
     }
     let ids = calls.join_all().await;
     assert!(ids.iter().all(|id| id.as_str() == "run-3"));
@@ -478,7 +500,7 @@ async fn what_a_crash_left_open_is_closed_once() {
     let session = {
         let tasks = tasks.clone();
         let mut set = tokio::task::JoinSet::new();
-        set.spawn(async move { tasks.chat(chat(Some("run-4"))).await });
+        set.spawn(async move { tasks.answer(chat(Some("run-4"))).await });
         set
     };
     gate.wait_for_calls(2).await;
@@ -554,9 +576,9 @@ async fn a_sender_that_hangs_up_in_the_middle_leaves_a_task_that_runs_all_the_sa
 async fn what_waits_when_the_house_closes_is_never_sent() {
     let gate = Gate::new();
     let (house, waiting) = one_runs_and_one_waits(&gate).await;
-    let queued = house.tasks.chat(chat(Some("run-5")));
+    let queued = house.tasks.answer(chat(Some("run-5")));
     let (queued, ()) = tokio::join!(queued, house.tasks.shut_down(Duration::from_millis(50)));
-    assert!(matches!(queued.unwrap_err(), ChatError::NotAdmitted(_)));
+    assert!(matches!(queued.unwrap_err(), DirectError::NotAdmitted(_)));
     assert!(
         house
             .store
@@ -589,13 +611,17 @@ impl ModelClient for Faulty {
     async fn complete(&self, _: &ModelCall) -> Result<Completion, ProviderError> {
         panic!("a fault, on purpose");
     }
+
+    async fn stream(&self, _: &ModelCall) -> Result<ModelStream, ProviderError> {
+        panic!("a fault, on purpose");
+    }
 }
 
 #[tokio::test]
 async fn a_client_that_panics_leaves_no_call_open() {
     let house = house(Faulty, Limits::default()).await;
-    let error = house.tasks.chat(chat(Some("run-6"))).await.unwrap_err();
-    assert!(matches!(error, ChatError::Call { .. }), "{error}");
+    let error = house.tasks.answer(chat(Some("run-6"))).await.unwrap_err();
+    assert!(matches!(error, DirectError::Call { .. }), "{error}");
     assert!(house.store.open_calls().await.unwrap().is_empty());
 }
 
@@ -607,12 +633,12 @@ async fn cancelling_a_session_ends_every_call_in_it() {
     let mut calls = tokio::task::JoinSet::new();
     for _ in 0..3 {
         let tasks = house.tasks.clone();
-        calls.spawn(async move { tasks.chat(chat(Some("run-7"))).await });
+        calls.spawn(async move { tasks.answer(chat(Some("run-7"))).await });
     }
     gate.wait_for_calls(3).await;
     house.tasks.cancel(&run).await.unwrap();
     for outcome in calls.join_all().await {
-        assert!(matches!(outcome.unwrap_err(), ChatError::Stopped { .. }));
+        assert!(matches!(outcome.unwrap_err(), DirectError::Stopped { .. }));
     }
     let (status, events) = house.look_at(&run).await;
     assert_eq!(

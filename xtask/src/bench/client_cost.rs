@@ -11,7 +11,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use provider_core::{ChatRequest, ModelCall, ModelClient as _};
+use provider_core::{ModelCall, ModelClient as _, ModelRequest};
 use provider_litellm::{LiteLlmClient, LiteLlmConfig};
 
 use super::load::{Caller, Post, Tally, expect_answer, extent, float, round};
@@ -144,7 +144,7 @@ fn ours(upstream: process::Upstream<'_>) -> Result<Ours> {
     let call = ModelCall {
         model_alias: "planner".into(),
         runtime_group: run::GROUP.parse()?,
-        request: ChatRequest::from_prompt(run::PROMPT),
+        request: ModelRequest::from_prompt(run::PROMPT),
     };
     Ok(Ours {
         client: Arc::new(client),

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use http::{HeaderValue, header};
-use provider_core::ChatRequest;
+use provider_core::ModelRequest;
 
 use super::books::{adds_up, books, checked};
 use super::build::Built;
@@ -94,7 +94,7 @@ pub(super) async fn measure(args: &Args, built: &Built) -> Result<Report> {
 }
 
 fn plan(quick: bool) -> Result<Plan> {
-    let request = ChatRequest::from_prompt(PROMPT).to_body(&GROUP.parse()?);
+    let request = ModelRequest::from_prompt(PROMPT).to_body(&GROUP.parse()?);
     let plan = Plan {
         client_rounds: 12,
         client_round_s: 1.0,
@@ -130,7 +130,7 @@ pub(super) fn post(served: Upstream<'_>) -> Result<Post> {
     Ok(Post {
         uri: format!("{}{PATH}", served.url).parse()?,
         headers,
-        body: ChatRequest::from_prompt(PROMPT).to_body(&GROUP.parse()?),
+        body: ModelRequest::from_prompt(PROMPT).to_body(&GROUP.parse()?),
     })
 }
 

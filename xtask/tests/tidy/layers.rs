@@ -11,7 +11,10 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("provider-core", &["event-payloads"]),
     ("alias-registry", &["event-payloads"]),
     ("cost-tracker", &["event-payloads"]),
-    ("provider-echo", &["provider-core", "event-payloads"]),
+    (
+        "provider-echo",
+        &["provider-core", "event-payloads", "sse-reader"],
+    ),
     (
         "provider-litellm",
         &[

@@ -9,7 +9,7 @@ use crate::{Call, CallStatus, CostQuery, CostRow, Dimension, OpenCall, StoreErro
 
 const CALL_COLUMNS: &str = "call_id, task_id, started_at, ended_at, status, alias, category, \
      runtime_group, model, provider, is_fallback, cost_pico, cost_unavailable, \
-     cost_unavailable_reason, cost_source, drift, prompt_tokens, completion_tokens, total_tokens, \
+     cost_unavailable_reason, cost_source, drift, estimated, prompt_tokens, completion_tokens, total_tokens, \
      cached_tokens, cache_creation_tokens, reasoning_tokens, duration_ms, error_type";
 
 pub(crate) fn calls(conn: &Connection, task_id: &TaskId) -> Result<Vec<Call>, Failure> {
@@ -45,6 +45,7 @@ fn call(row: &Row<'_>) -> Result<Call, StoreError> {
             cost_unavailable_reason: row.get("cost_unavailable_reason")?,
             cost_source: source(&row.get::<_, String>("cost_source")?),
             drift: row.get("drift")?,
+            estimated: row.get("estimated")?,
             tokens: tokens(row)?,
             duration_ms: duration.map(from_sql),
             error_type: row.get("error_type")?,
@@ -102,7 +103,8 @@ const SUMS: &str = "count(*), coalesce(sum(status = 'started'), 0), \
      coalesce(sum(status = 'failed'), 0), coalesce(sum(drift), 0), coalesce(sum(cost_pico), 0), \
      coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0), \
      coalesce(sum(total_tokens), 0), coalesce(sum(cached_tokens), 0), \
-     coalesce(sum(cache_creation_tokens), 0), coalesce(sum(reasoning_tokens), 0)";
+     coalesce(sum(cache_creation_tokens), 0), coalesce(sum(reasoning_tokens), 0), \
+     coalesce(sum(estimated), 0)";
 
 /// `SUM` over integers is exact in SQLite, and fails instead of wrapping when it overflows.
 pub(crate) fn rollup(conn: &Connection, query: &CostQuery) -> Result<Vec<CostRow>, Failure> {
@@ -147,7 +149,7 @@ const fn column(dimension: Dimension) -> &'static str {
 }
 
 fn sums(row: &Row<'_>, group_by: &[Dimension]) -> rusqlite::Result<CostRow> {
-    const KEY: usize = 13;
+    const KEY: usize = 14;
     let count = |index: usize| row.get(index).map(from_sql);
     Ok(CostRow {
         calls: count(0)?,
@@ -165,6 +167,7 @@ fn sums(row: &Row<'_>, group_by: &[Dimension]) -> rusqlite::Result<CostRow> {
             cache_creation: count(11)?,
             reasoning: count(12)?,
         },
+        estimated_calls: count(13)?,
         key: group_by
             .iter()
             .enumerate()

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use async_trait::async_trait;
-use event_payloads::{ArtifactId, Event, EventId, TaskId};
+use event_payloads::{ArtifactId, Event, EventId, ModelCallChunk, TaskId};
 use tokio::sync::{mpsc, oneshot};
 
 pub use options::SqliteOptions;
@@ -189,6 +189,10 @@ impl EventStore for SqliteStore {
 
     fn subscribe(&self, task_id: &TaskId) -> Subscription {
         self.hub.subscribe(task_id)
+    }
+
+    fn announce(&self, task_id: &TaskId, chunk: &mut dyn FnMut() -> ModelCallChunk) {
+        self.hub.announce(task_id, chunk);
     }
 
     async fn check(&self) -> Result<(), StoreError> {

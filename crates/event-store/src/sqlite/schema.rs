@@ -10,7 +10,7 @@ use crate::{Rebuilt, StoreError};
 
 /// The layout that this version reads and writes, in `PRAGMA user_version`. Databases that the
 /// Python version made say 0, as new files do.
-pub(crate) const LAYOUT: i64 = 2;
+pub(crate) const LAYOUT: i64 = 3;
 
 /// The layout of existing installations: never renamed, never dropped, so that their own queries
 /// keep working.
@@ -100,6 +100,9 @@ CREATE INDEX idx_model_calls_started_at ON model_calls(started_at);
 CREATE INDEX idx_model_calls_open ON model_calls(started_at) WHERE status = 'started';
 ";
 
+/// Which calls' tokens were counted from the text. None were before this column.
+const ESTIMATED: &str = "ALTER TABLE model_calls ADD COLUMN estimated INTEGER NOT NULL DEFAULT 0;";
+
 /// The layout that a database has.
 pub(crate) fn layout(conn: &Connection) -> Result<i64, Failure> {
     let found = conn.query_row("PRAGMA user_version", [], |row| row.get(0))?;
@@ -125,17 +128,25 @@ pub(crate) fn migrate(conn: &mut Connection, path: &Path) -> Result<Option<Rebui
     if layout(conn)? < 2 {
         let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
         tx.execute_batch(CALLS)?;
+        // Filling it needs all of today's columns.
+        tx.execute_batch(ESTIMATED)?;
         let rebuilt = rebuild::calls(&tx)?;
-        tx.pragma_update(None, "user_version", 2)?;
+        tx.pragma_update(None, "user_version", LAYOUT)?;
         tx.commit()?;
         tracing::info!(
             database = %path.display(),
             events = rebuilt.events,
             calls = rebuilt.calls,
             undecodable = rebuilt.undecodable,
-            "database brought to layout 2"
+            "database brought to today's layout"
         );
         filled = Some(rebuilt);
+    }
+    if layout(conn)? < 3 {
+        let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        tx.execute_batch(ESTIMATED)?;
+        tx.pragma_update(None, "user_version", 3)?;
+        tx.commit()?;
     }
     Ok(filled)
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use event_payloads::{TaskId, TaskStatus};
-use event_store::{EventStore, Follow, Lagged};
+use event_payloads::{Event, EventId, ModelCallChunk, TaskId, TaskStatus};
+use event_store::{EventStore, Follow, Followed, Lagged};
 use tokio::task::JoinSet;
 
 use crate::desk::{Desk, commit, message, moved};
@@ -16,10 +16,15 @@ fn follow(desk: &Desk, task_id: &TaskId, after_seq: u64) -> Follow {
     )
 }
 
+async fn next_event(follow: &mut Follow) -> Option<Event> {
+    let next = follow.next().await.unwrap()?;
+    Some(next.event().unwrap().clone())
+}
+
 /// The positions of all events up to the final one.
 async fn to_the_end(mut follow: Follow) -> Vec<u64> {
     let mut seqs = Vec::new();
-    while let Some(event) = follow.next().await.unwrap() {
+    while let Some(event) = next_event(&mut follow).await {
         seqs.push(event.task_seq);
         if event.is_final() {
             break;
@@ -70,7 +75,8 @@ async fn a_subscriber_gets_later_events_of_its_task_only() {
         .append(&task_id, vec![message("b"), message("c")])
         .await;
     for event in events {
-        assert_eq!(*subscription.next().await.unwrap().unwrap(), event);
+        let live = subscription.next().await.unwrap().unwrap();
+        assert_eq!(live.event(), Some(&event));
     }
     desk.store.close().await.unwrap();
     assert!(subscription.next().await.is_none());
@@ -86,7 +92,7 @@ async fn a_slow_subscriber_is_told_and_a_slow_follower_misses_nothing() {
     for _ in 0..3 {
         desk.append(&task_id, vec![message("a"); 100]).await;
     }
-    let first = follow.next().await.unwrap().unwrap();
+    let first = next_event(&mut follow).await.unwrap();
     assert_eq!(first.task_seq, 3);
     for _ in 0..4 {
         desk.append(&task_id, vec![message("a"); 100]).await;
@@ -95,12 +101,13 @@ async fn a_slow_subscriber_is_told_and_a_slow_follower_misses_nothing() {
         subscription.next().await,
         Some(Err(Lagged { missed: 444 }))
     ));
-    assert_eq!(subscription.next().await.unwrap().unwrap().task_seq, 447);
+    let next = subscription.next().await.unwrap().unwrap();
+    assert_eq!(next.event().unwrap().task_seq, 447);
     for seq in 4..=702 {
-        assert_eq!(follow.next().await.unwrap().unwrap().task_seq, seq);
+        assert_eq!(next_event(&mut follow).await.unwrap().task_seq, seq);
     }
     desk.append(&task_id, vec![message("b")]).await;
-    assert_eq!(follow.next().await.unwrap().unwrap().task_seq, 703);
+    assert_eq!(next_event(&mut follow).await.unwrap().task_seq, 703);
     desk.store.close().await.unwrap();
     assert!(follow.next().await.unwrap().is_none());
 }
@@ -119,5 +126,39 @@ async fn a_refused_commit_is_not_told() {
         .await
         .unwrap_err();
     desk.append(&task_id, vec![message("b")]).await;
-    assert_eq!(subscription.next().await.unwrap().unwrap().task_seq, 3);
+    let next = subscription.next().await.unwrap().unwrap();
+    assert_eq!(next.event().unwrap().task_seq, 3);
+}
+
+#[tokio::test]
+async fn a_piece_of_an_answer_comes_between_its_events_and_is_not_recorded() {
+    let desk = Desk::new().await;
+    let task_id = desk.running().await;
+    let chunk = |task_id: &TaskId, index| ModelCallChunk {
+        task_id: task_id.clone(),
+        call_id: "01JD8V5Q8G3YB1Z2X4W6V8T0RS".parse::<EventId>().unwrap(),
+        ts: "2026-03-01T12:00:00Z".parse().unwrap(),
+        index,
+        text: "Hel".to_owned(),
+    };
+    let nobody: TaskId = "nobody-follows".parse().unwrap();
+    desk.store
+        .announce(&nobody, &mut || panic!("made for nobody"));
+    let mut follow = follow(&desk, &task_id, 2);
+    desk.append(&task_id, vec![message("before")]).await;
+    assert_eq!(next_event(&mut follow).await.unwrap().task_seq, 3);
+    for index in 0..2 {
+        desk.store
+            .announce(&task_id, &mut || chunk(&task_id, index));
+    }
+    desk.append(&task_id, vec![message("after")]).await;
+    for index in 0..2 {
+        match follow.next().await.unwrap().unwrap() {
+            Followed::Chunk(seen) => assert_eq!(*seen, chunk(&task_id, index)),
+            other @ Followed::Event(_) => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(next_event(&mut follow).await.unwrap().task_seq, 4);
+    let recorded = desk.store.events(&task_id, 0, 100).await.unwrap();
+    assert_eq!(recorded.len(), 4);
 }

@@ -1,21 +1,30 @@
 //! `octo ask`: one call from the terminal, in the same books as any other.
 
+mod answer;
+mod trailers;
+
 use std::time::{Duration, Instant};
 
-use event_payloads::{Cost, TaskId};
+use axum::body::Body;
+use bytes::Bytes;
 use event_store::StoreError;
-use provider_core::{ChatRequest, ModelCallResult};
-use provider_service::{ChatCall, FallbackPolicy};
-use serde::{Deserialize, Serialize};
+use http::{Request, header};
+use http_body_util::Full;
+use secrecy::ExposeSecret;
+use serde::Serialize;
 use serde_json::Value;
+use tower_service::Service as _;
 
-use super::gateway_client::{self, Answer, GatewayError};
+use super::gateway_client::{self, GatewayError};
 use super::{Exit, output};
 use crate::app::{App, AppError};
 use crate::config::Config;
+use crate::http::router;
 
 /// Between two tries to get at the store.
 const STORE_PAUSE: Duration = Duration::from_millis(200);
+/// What an answer may take beyond the gateway's own limits.
+const SLACK: Duration = Duration::from_secs(30);
 
 pub(super) struct Question {
     pub(super) prompt: String,
@@ -64,8 +73,8 @@ async fn answer(config: &Config, question: &Question) -> Result<Shown, String> {
             Err(AppError::Store(error @ StoreError::InUse { .. })) => error,
             Err(error) => return Err(error.to_string()),
         };
-        match ask_gateway(&config.server, config.proxy.call_timeout, question).await {
-            Ok(answer) => return Shown::of_answer(&question.alias, &answer),
+        match ask_gateway(config, question).await? {
+            Ok(shown) => return Ok(shown),
             // Nobody listens: another `octo ask` has the store, for as long as its call takes.
             Err(GatewayError::Connect(..)) if Instant::now() < deadline => {
                 tokio::time::sleep(STORE_PAUSE).await;
@@ -76,146 +85,67 @@ async fn answer(config: &Config, question: &Question) -> Result<Shown, String> {
     }
 }
 
+/// The request goes straight into the routes: no port is opened for it.
 async fn ask_here(app: App, question: &Question) -> Result<Shown, String> {
-    let call = ChatCall {
-        model: question.alias.clone(),
-        request: ChatRequest::from_prompt(&question.prompt),
-        task: None,
-        fallback: FallbackPolicy::Allow,
-    };
-    let outcome = app.tasks.chat(call).await;
+    let request = request(&app.config, question)?.map(Body::new);
+    let mut routes = router(app.clone());
+    // Routes do not fail: what goes wrong is an answer too.
+    let Ok(response) = routes.call(request).await;
+    let shown = answer::read(response, question, quiet_limit(&app.config)).await;
     if let Err(error) = app.store.close().await {
         output::error(&error);
     }
-    let answer = outcome.map_err(|error| error.to_string())?;
-    Ok(Shown::of_result(&answer.task_id, answer.result))
+    shown
 }
 
 async fn ask_gateway(
-    server: &crate::config::ServerConfig,
-    call_limit: Duration,
+    config: &Config,
     question: &Question,
-) -> Result<Answer, GatewayError> {
-    #[derive(Serialize)]
-    struct Body<'a> {
-        model: &'a str,
-        messages: [Message<'a>; 1],
+) -> Result<Result<Shown, GatewayError>, String> {
+    let request = request(config, question)?;
+    let limit = config.proxy.call_timeout + SLACK;
+    let begun = match gateway_client::send(config.server.listen, request, limit).await {
+        Ok(begun) => begun,
+        Err(error) => return Ok(Err(error)),
+    };
+    let shown = answer::read(begun.response, question, quiet_limit(config)).await;
+    drop(begun.connection);
+    shown.map(Ok)
+}
+
+/// The gateway keeps the limits of a call; this one is for a gateway that hangs.
+fn quiet_limit(config: &Config) -> Duration {
+    config.proxy.stream_idle_timeout + SLACK
+}
+
+/// A streamed chat call, whose cost comes in the trailers.
+fn request(config: &Config, question: &Question) -> Result<Request<Full<Bytes>>, String> {
+    let body = serde_json::json!({
+        "model": question.alias,
+        "messages": [{"role": "user", "content": question.prompt}],
+        "stream": true,
+        "stream_options": {"include_usage": true},
+    });
+    let mut request = Request::post("/v1/chat/completions")
+        .header(header::HOST, config.server.listen.to_string())
+        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::TE, "trailers")
+        .header("x-octo-allow-fallback", "true");
+    if let Some(key) = &config.server.key {
+        let bearer = format!("Bearer {}", key.expose_secret());
+        request = request.header(header::AUTHORIZATION, bearer);
     }
-    #[derive(Serialize)]
-    struct Message<'a> {
-        role: &'static str,
-        content: &'a str,
-    }
-    let messages = [Message {
-        role: "user",
-        content: &question.prompt,
-    }];
-    let body = serde_json::to_vec(&Body {
-        model: &question.alias,
-        messages,
-    })?;
-    let headers = [("x-octo-allow-fallback", "true")];
-    // The gateway keeps the limit of a call; this one is for a gateway that hangs.
-    let limit = call_limit + Duration::from_secs(30);
-    gateway_client::post(server, "/v1/chat/completions", &headers, body, limit).await
-}
-
-/// The parts of an OpenAI-shaped body that are shown.
-#[derive(Deserialize)]
-struct Completion {
-    #[serde(default)]
-    choices: Vec<Choice>,
-    usage: Option<Usage>,
-    error: Option<Failure>,
-}
-
-#[derive(Deserialize)]
-struct Choice {
-    message: Content,
-}
-
-#[derive(Deserialize)]
-struct Content {
-    content: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Usage {
-    prompt_tokens: Option<u64>,
-    completion_tokens: Option<u64>,
-}
-
-#[derive(Deserialize)]
-struct Failure {
-    message: String,
-}
-
-impl Shown {
-    fn of_result(task_id: &TaskId, result: ModelCallResult) -> Self {
-        let (cost_usd, reason) = match &result.cost {
-            Cost::Known { usd, .. } => (serde_json::to_value(usd).ok(), None),
-            Cost::Unavailable(reason) => (None, Some(reason.clone())),
-        };
-        Self {
-            task_id: task_id.to_string(),
-            content: result.content,
-            model_alias: result.model_alias,
-            model_name: result.model_name,
-            prompt_tokens: result.token_usage.map(|usage| usage.prompt_tokens),
-            completion_tokens: result.token_usage.map(|usage| usage.completion_tokens),
-            cost_usd,
-            cost_unavailable_reason: reason,
-            is_fallback: result.fallback.is_some(),
-            fallback_reason: result.fallback.map(|reason| reason.to_string()),
-        }
-    }
-
-    fn of_answer(alias: &str, answer: &Answer) -> Result<Self, String> {
-        let body: Completion = serde_json::from_slice(&answer.body).map_err(|error| {
-            format!(
-                "the gateway answered {} with something else than JSON: {error}",
-                answer.status
-            )
-        })?;
-        if let Some(failure) = body.error {
-            return Err(failure.message);
-        }
-        let header = |name| {
-            answer
-                .headers
-                .get(name)
-                .and_then(|value| value.to_str().ok())
-                .map(str::to_owned)
-        };
-        let fallback_reason = header("x-octo-fallback");
-        Ok(Self {
-            task_id: header("x-octo-task-id").unwrap_or_default(),
-            content: body
-                .choices
-                .into_iter()
-                .find_map(|choice| choice.message.content)
-                .unwrap_or_default(),
-            model_alias: alias.to_owned(),
-            model_name: header("x-octo-model").unwrap_or_default(),
-            prompt_tokens: body.usage.as_ref().and_then(|usage| usage.prompt_tokens),
-            completion_tokens: body
-                .usage
-                .as_ref()
-                .and_then(|usage| usage.completion_tokens),
-            cost_usd: header("x-octo-cost-usd").and_then(|text| serde_json::from_str(&text).ok()),
-            cost_unavailable_reason: header("x-octo-cost-unavailable"),
-            is_fallback: fallback_reason.is_some(),
-            fallback_reason,
-        })
-    }
+    request
+        .body(Full::from(body.to_string()))
+        .map_err(|error| format!("the request can not be written: {error}"))
 }
 
 fn print(shown: &Shown, json: bool) -> Exit {
     if json {
         output::json(shown);
     } else {
-        output::line(&shown.content);
-        output::line("");
+        // The content was printed as it came.
+        output::line("\n");
         output::line(output::paint(&facts(shown), "2"));
         if let Some(reason) = &shown.fallback_reason {
             output::line(output::paint(&format!("fallback: {reason}"), "33"));

@@ -130,7 +130,7 @@ fn show_report(report: &CostReport) -> String {
     format!(
         "{}{}",
         table(&header, &rows, SUM_HEADER.len()),
-        lower_bound(&report.total)
+        caveats(&report.total)
     )
 }
 
@@ -152,13 +152,13 @@ fn show_task(cost: &TaskCost) -> String {
         cost.task_id,
         total.cost_usd,
         total.calls,
-        lower_bound(total),
+        caveats(total),
         sections.join("\n\n"),
     )
 }
 
 /// A sum that leaves calls out says so.
-fn lower_bound(sum: &CostSum) -> String {
+fn caveats(sum: &CostSum) -> String {
     let missing = sum.calls_without_cost + sum.open_calls;
     if missing == 0 {
         return String::new();

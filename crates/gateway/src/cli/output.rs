@@ -9,6 +9,19 @@ pub(super) fn line(text: impl std::fmt::Display) {
     let _ = writeln!(io::stdout().lock(), "{text}");
 }
 
+/// Prints a piece of a text that somebody else wrote, at once. A terminal gets no control characters of it
+/// but line ends and tabs: they could move its cursor or change its title.
+pub(super) fn piece(text: &str) {
+    let mut stdout = io::stdout().lock();
+    let written = if stdout.is_terminal() {
+        let shown = text.replace(|c: char| c.is_control() && !"\n\t".contains(c), "");
+        stdout.write_all(shown.as_bytes())
+    } else {
+        stdout.write_all(text.as_bytes())
+    };
+    let _ = written.and_then(|()| stdout.flush());
+}
+
 /// Prints a value as indented JSON.
 pub(super) fn json(value: &impl Serialize) {
     match serde_json::to_string_pretty(value) {

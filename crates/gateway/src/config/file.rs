@@ -38,6 +38,8 @@ pub(super) struct Proxy {
     pub url: Option<String>,
     pub connect_timeout_s: Option<f64>,
     pub timeout_s: Option<f64>,
+    pub stream_idle_timeout_s: Option<f64>,
+    pub stream_timeout_s: Option<f64>,
     pub max_response_bytes: Option<u64>,
 }
 

@@ -82,6 +82,10 @@ pub struct ProxyConfig {
     pub connect_timeout: Duration,
     /// For a whole call.
     pub call_timeout: Duration,
+    /// In which a stream that has begun has to go on.
+    pub stream_idle_timeout: Duration,
+    /// A whole stream.
+    pub stream_timeout: Duration,
     /// Largest answer.
     pub max_response_bytes: usize,
 }

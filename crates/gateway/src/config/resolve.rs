@@ -84,7 +84,7 @@ impl Resolver<'_> {
             mode: self.mode(file.llm.mode.as_deref())?,
             storage: self.storage(file.storage)?,
             tasks: TaskConfig {
-                max_running: count("tasks.max_running", file.tasks.max_running, 64, 1)?,
+                max_running: count("tasks.max_running", file.tasks.max_running, 512, 1)?,
                 max_queued: count("tasks.max_queued", file.tasks.max_queued, 1024, 0)?,
             },
             cost: cost(file.cost)?,
@@ -147,6 +147,12 @@ impl Resolver<'_> {
             key: SecretString::from(key),
             connect_timeout: seconds("proxy.connect_timeout_s", file.connect_timeout_s, 5.0)?,
             call_timeout: seconds("proxy.timeout_s", call_timeout_s, DEFAULT_CALL_TIMEOUT_S)?,
+            stream_idle_timeout: seconds(
+                "proxy.stream_idle_timeout_s",
+                file.stream_idle_timeout_s,
+                60.0,
+            )?,
+            stream_timeout: seconds("proxy.stream_timeout_s", file.stream_timeout_s, 3600.0)?,
             max_response_bytes: count(
                 "proxy.max_response_bytes",
                 file.max_response_bytes,

@@ -32,16 +32,12 @@ pub fn router(app: App) -> Router {
         .route("/api/stream/task/{task_id}", get(stream::task))
         .method_not_allowed_fallback(wrong_method)
         .fallback(unknown_path);
-    let v1 = Router::new()
-        .route("/v1/chat/completions", post(v1::chat_completions))
-        .route("/v1/models", get(v1::models))
-        .method_not_allowed_fallback(v1::wrong_method)
-        .route("/v1/{*path}", axum::routing::any(v1::unknown_path));
     let open = Router::new()
         .route("/health", get(health::health))
         .route("/ready", get(health::ready))
         .method_not_allowed_fallback(wrong_method);
-    v1.merge(api)
+    v1::routes()
+        .merge(api)
         .layer(middleware::from_fn_with_state(app.clone(), auth::guard))
         .merge(open)
         .with_state(app)

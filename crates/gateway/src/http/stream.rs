@@ -6,8 +6,8 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event as Frame, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use event_payloads::{Event, TaskId};
-use event_store::Follow;
+use event_payloads::{Event, ModelCallChunk, TaskId};
+use event_store::{Follow, Followed};
 use futures_util::stream;
 use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
@@ -82,7 +82,8 @@ async fn next_frame(
         () = following.closing.cancelled() => return None,
     };
     match event {
-        Ok(Some(event)) => {
+        Ok(Some(Followed::Chunk(chunk))) => Some((Ok(chunk_frame(&chunk)), Some(following))),
+        Ok(Some(Followed::Event(event))) => {
             let is_final = event.is_final();
             let next = (!is_final).then_some(following);
             Some((Ok(frame(&event, is_final)), next))
@@ -97,6 +98,30 @@ async fn next_frame(
             None
         }
     }
+}
+
+/// A piece of an answer. It has no `id:`, so that a client that connects again goes on after the last event
+/// that was recorded.
+fn chunk_frame(chunk: &ModelCallChunk) -> Frame {
+    #[derive(Serialize)]
+    struct Data<'a> {
+        r#type: &'static str,
+        task_id: &'a TaskId,
+        ts: event_payloads::Timestamp,
+        payload: &'a ModelCallChunk,
+        r#final: bool,
+    }
+    let data = Data {
+        r#type: ModelCallChunk::TYPE,
+        task_id: &chunk.task_id,
+        ts: chunk.ts,
+        payload: chunk,
+        r#final: false,
+    };
+    let frame = Frame::default().event(ModelCallChunk::TYPE);
+    frame
+        .json_data(&data)
+        .unwrap_or_else(|_| Frame::default().event(ModelCallChunk::TYPE))
 }
 
 fn frame(event: &Event, is_final: bool) -> Frame {

@@ -13,12 +13,22 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 /// A completed call, as the proxy answers it.
 pub const ANSWER: &str = r#"{"id":"chatcmpl-1","created":1795511075,"model":"main","object":"chat.completion","choices":[{"finish_reason":"stop","index":0,"message":{"content":"Four.","role":"assistant"}}],"usage":{"completion_tokens":3,"prompt_tokens":28,"total_tokens":31},"x_unknown":{"kept":1.50}}"#;
+
+/// The same as a stream, piece by piece.
+pub const PIECES: [&str; 5] = [
+    r#"{"id":"chatcmpl-1","created":1795511075,"model":"main","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"role":"assistant"}}]}"#,
+    r#"{"id":"chatcmpl-1","created":1795511075,"model":"main","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"Fo"}}]}"#,
+    r#"{"id":"chatcmpl-1","created":1795511075,"model":"main","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"ur."}}],"x_unknown":{"kept":1.50}}"#,
+    r#"{"id":"chatcmpl-1","created":1795511075,"model":"main","object":"chat.completion.chunk","choices":[{"finish_reason":"stop","index":0,"delta":{}}]}"#,
+    r#"{"id":"chatcmpl-1","created":1795511075,"model":"main","object":"chat.completion.chunk","choices":[{"index":0,"delta":{}}],"usage":{"completion_tokens":3,"prompt_tokens":28,"total_tokens":31,"cost":6e-06}}"#,
+];
 
 /// Answers each call once it has a permit.
 pub struct Upstream {
@@ -74,11 +84,12 @@ impl Upstream {
                         let (waiting, last_body) = (waiting.clone(), last_body.clone());
                         async move {
                             let body = request.into_body().collect().await.unwrap().to_bytes();
+                            let streamed = is_streamed(&body);
                             *last_body.lock().unwrap() = body;
                             calls.fetch_add(1, Ordering::SeqCst);
                             waiting.add_permits(1);
                             gate.acquire().await.unwrap().forget();
-                            Ok::<_, Infallible>(answer())
+                            Ok::<_, Infallible>(answer(streamed))
                         }
                     });
                     let _ = hyper::server::conn::http1::Builder::new()
@@ -95,15 +106,30 @@ impl Upstream {
     }
 }
 
-fn answer() -> Response<Full<Bytes>> {
-    Response::builder()
-        .header("content-type", "application/json")
+fn is_streamed(body: &[u8]) -> bool {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    body["stream"] == true
+}
+
+/// A stream has no cost in its head, only traps.
+fn answer(streamed: bool) -> Response<Full<Bytes>> {
+    let (kind, body) = if streamed {
+        let frames = PIECES.iter().map(|piece| format!("data: {piece}\n\n"));
+        let frames: String = frames.chain(["data: [DONE]\n\n".to_owned()]).collect();
+        ("text/event-stream; charset=utf-8", Bytes::from(frames))
+    } else {
+        ("application/json", Bytes::from_static(ANSWER.as_bytes()))
+    };
+    let mut head = Response::builder();
+    if !streamed {
+        head = head.header("x-litellm-response-cost", "6e-06");
+    }
+    head.header("content-type", kind)
         .header("x-litellm-model-name", "openai/gpt-4o-mini")
-        .header("x-litellm-response-cost", "6e-06")
         .header("x-litellm-response-cost-original", "0.0")
         .header("x-litellm-key-spend", "0.0")
         .header("x-litellm-call-id", "0190f0a5")
         .header("x-litellm-model-group", "main")
-        .body(Full::new(Bytes::from_static(ANSWER.as_bytes())))
+        .body(Full::new(body))
         .unwrap()
 }

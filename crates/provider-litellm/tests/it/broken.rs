@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use provider_core::{ChatRequest, ModelCall, ModelClient, ProviderError, TimeoutPhase};
+use provider_core::{Endpoint, ModelCall, ModelClient, ModelRequest, ProviderError, TimeoutPhase};
 
 use crate::mock::Mock;
 use crate::setup::{
@@ -252,19 +252,19 @@ fn a_server_that_is_silent_in_the_tls_handshake_runs_into_the_connect_limit() {
 }
 
 #[test]
-fn a_stream_is_refused_before_it_is_made_and_billed() {
+fn a_whole_answer_is_asked_for_in_one_piece_whatever_the_request_says() {
     let mock = Mock::sending(good(&[]));
-    let request = br#"{"model":"planner","stream":true,"messages":[]}"#;
+    let request = br#"{"model":"planner","stream":true,"stream_options":{},"messages":[]}"#;
     let streamed = ModelCall {
-        request: ChatRequest::from_json(request).unwrap(),
+        request: ModelRequest::from_json(Endpoint::ChatCompletions, request).unwrap(),
         ..call()
     };
-    let error = run(client(&mock).complete(&streamed)).unwrap_err();
-    assert!(
-        !error.is_recoverable() && !error.may_be_billed(),
-        "{error:?}"
+    run(client(&mock).complete(&streamed)).unwrap();
+    let sent = &mock.log().requests[0].body;
+    assert_eq!(
+        String::from_utf8_lossy(sent),
+        r#"{"model":"main","messages":[]}"#
     );
-    assert!(mock.log().requests.is_empty(), "nothing was sent");
 }
 
 #[test]

@@ -19,4 +19,5 @@ mod recorded;
 mod refusals;
 mod resend;
 mod setup;
+mod streams;
 mod tls;

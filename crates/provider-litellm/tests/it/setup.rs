@@ -5,7 +5,7 @@ use std::time::Duration;
 use cost_tracker::{CostTracker, PriceBook};
 use event_payloads::{Cost, CostSource};
 use provider_core::{
-    ChatRequest, Completion, ModelCall, ModelCallResult, ModelClient, ProviderError,
+    Completion, ModelCall, ModelCallResult, ModelClient, ModelRequest, ProviderError,
 };
 use provider_litellm::{LiteLlmClient, LiteLlmConfig};
 
@@ -49,7 +49,7 @@ pub(crate) fn call() -> ModelCall {
     ModelCall {
         model_alias: "planner".into(),
         runtime_group: "main".parse().unwrap(),
-        request: ChatRequest::from_prompt("hi"),
+        request: ModelRequest::from_prompt("hi"),
     }
 }
 

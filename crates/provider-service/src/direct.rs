@@ -1,28 +1,33 @@
-//! A chat call of a program: the answer goes back to it, the books are the same.
+//! A call that a program makes itself: the answer goes back to it, the books are the same.
+
+mod stream;
 
 use bytes::Bytes;
-use event_payloads::{EventId, TaskId, TaskStatus};
+use event_payloads::{Cost, EventId, TaskId, TaskStatus};
 use event_store::{Commit, StoreError};
-use provider_core::{ChatRequest, ModelCallResult};
+use provider_core::{ModelCallResult, ModelRequest};
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
-use crate::call::{CallEnd, PlannedCall, StopReason};
+use crate::call::{CallEnd, PlannedCall, StopReason, Used, cost_of_failure};
 use crate::live::LiveWork;
+use crate::llm::Ended;
 use crate::message::{Origin, opening, transition};
 use crate::task::SESSION_CHANNEL;
 use crate::{CallError, FallbackPolicy, NotAdmitted, TaskService};
 
+pub use stream::{DirectStream, StreamPart};
+
 /// The channel of a call that is a task of its own.
 const CALL_CHANNEL: &str = "v1";
 
-/// A chat call.
+/// A call of a program.
 #[derive(Clone, Debug)]
-pub struct ChatCall {
+pub struct DirectCall {
     /// The alias or group that is asked for.
     pub model: String,
     /// What is asked.
-    pub request: ChatRequest,
+    pub request: ModelRequest,
     /// The task that it belongs to. One that does not exist is created and stays open for further
     /// calls; without a name the call is a task of its own.
     pub task: Option<TaskId>,
@@ -32,7 +37,7 @@ pub struct ChatCall {
 
 /// An answer, recorded.
 #[derive(Clone, Debug)]
-pub struct ChatAnswer {
+pub struct DirectAnswer {
     /// The task that holds the call.
     pub task_id: TaskId,
     /// What it gave and cost.
@@ -46,7 +51,7 @@ pub struct ChatAnswer {
 /// No answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum ChatError {
+pub enum DirectError {
     /// Too much runs and waits already, or the gateway is ending; nothing was created.
     #[error(transparent)]
     NotAdmitted(#[from] NotAdmitted),
@@ -72,7 +77,7 @@ pub enum ChatError {
         #[source]
         source: StoreError,
     },
-    /// Nobody answered. Recorded.
+    /// Nobody answered, or the answer broke off. Recorded.
     #[error("{error}")]
     Call {
         /// The task that holds the call.
@@ -80,15 +85,31 @@ pub enum ChatError {
         /// Why.
         #[source]
         error: CallError,
+        /// What it cost all the same.
+        cost: Box<Cost>,
     },
     /// The call was stopped. Recorded.
-    #[error("the call was stopped: {}", match reason { StopReason::Cancelled => "its task was cancelled", StopReason::Shutdown => "octo is shutting down" })]
+    #[error("the call was stopped: {}", reason.why())]
     Stopped {
         /// The task that holds the call.
         task_id: TaskId,
         /// Why.
         reason: StopReason,
     },
+}
+
+impl DirectError {
+    fn call(task_id: TaskId, error: Box<CallError>, used: Used) -> Self {
+        let cost = match used.so_far {
+            Some(so_far) => so_far.cost,
+            None => cost_of_failure(error.primary()),
+        };
+        Self::Call {
+            task_id,
+            error: *error,
+            cost: Box::new(cost),
+        }
+    }
 }
 
 /// A call whose start is on disk.
@@ -100,14 +121,14 @@ struct Begun {
 }
 
 impl TaskService {
-    /// Makes a chat call and gives its answer back, once its end is on disk.
+    /// Makes a call and gives its whole answer back, once its end is on disk.
     ///
     /// Dropping the future does not stop the call: it is paid for either way, so it is finished and
     /// recorded.
     ///
     /// # Errors
-    /// [`ChatError`].
-    pub async fn chat(&self, call: ChatCall) -> Result<ChatAnswer, ChatError> {
+    /// [`DirectError`].
+    pub async fn answer(&self, call: DirectCall) -> Result<DirectAnswer, DirectError> {
         let slot = self.admission.enter()?;
         let (mut reply, answer) = oneshot::channel();
         let service = self.clone();
@@ -122,7 +143,7 @@ impl TaskService {
                 () = reply.closed() => return,
                 turn = slot.turn() => turn,
             };
-            let outcome = service.run_chat(call).await;
+            let outcome = service.run_call(call).await;
             drop(turn);
             // The caller may have gone; the books are complete.
             let _ = reply.send(outcome);
@@ -131,11 +152,11 @@ impl TaskService {
         match answer.await {
             Ok(outcome) => outcome,
             // Only if the task died with the runtime.
-            Err(_) => Err(ChatError::Store(StoreError::Closed)),
+            Err(_) => Err(DirectError::Store(StoreError::Closed)),
         }
     }
 
-    async fn run_chat(&self, call: ChatCall) -> Result<ChatAnswer, ChatError> {
+    async fn run_call(&self, call: DirectCall) -> Result<DirectAnswer, DirectError> {
         let planned = self.llm.plan(&call.model, call.request);
         let begun = self.begin(call.task, &planned).await?;
         let task_id = begun.task_id.clone();
@@ -150,9 +171,30 @@ impl TaskService {
         begun: Begun,
         planned: &PlannedCall,
         fallback: FallbackPolicy,
-    ) -> Result<ChatAnswer, ChatError> {
+    ) -> Result<DirectAnswer, DirectError> {
         let stop = self.stop(&begun.work);
-        let end = self.llm.run(planned, fallback, &stop).await;
+        let Ended { end, body } = self.llm.run(planned, fallback, &stop).await;
+        let task_id = begun.task_id.clone();
+        self.record(begun, planned, &end).await?;
+        match end {
+            CallEnd::Completed(result) => Ok(DirectAnswer {
+                task_id,
+                result: *result,
+                body,
+                unknown_alias: planned.is_unknown_alias(),
+            }),
+            CallEnd::Failed(error, used) => Err(DirectError::call(task_id, error, used)),
+            CallEnd::Stopped(reason, _) => Err(DirectError::Stopped { task_id, reason }),
+        }
+    }
+
+    /// Writes the end of a call down.
+    async fn record(
+        &self,
+        begun: Begun,
+        planned: &PlannedCall,
+        end: &CallEnd,
+    ) -> Result<(), DirectError> {
         let Begun {
             task_id,
             started,
@@ -160,32 +202,17 @@ impl TaskService {
             work,
         } = begun;
         let recorded = self
-            .record_end(&task_id, planned, started, &end, owns_task)
+            .record_end(&task_id, planned, started, end, owns_task)
             .await;
         drop(work);
-        if let Err(source) = recorded {
-            return Err(ChatError::EndNotRecorded { task_id, source });
-        }
-        match end {
-            CallEnd::Completed(completion) => Ok(ChatAnswer {
-                task_id,
-                result: completion.result,
-                body: completion.body,
-                unknown_alias: planned.is_unknown_alias(),
-            }),
-            CallEnd::Failed(error, _) => Err(ChatError::Call {
-                task_id,
-                error: *error,
-            }),
-            CallEnd::Stopped(reason, _) => Err(ChatError::Stopped { task_id, reason }),
-        }
+        recorded.map_err(|source| DirectError::EndNotRecorded { task_id, source })
     }
 
     async fn begin(
         &self,
         named: Option<TaskId>,
         planned: &PlannedCall,
-    ) -> Result<Begun, ChatError> {
+    ) -> Result<Begun, DirectError> {
         let Some(task_id) = named else {
             return self
                 .begin_task(self.ids.task_id(), CALL_CHANNEL, planned)
@@ -197,7 +224,7 @@ impl TaskService {
                 .await
             {
                 // Another call of the same session was first.
-                Err(ChatError::Store(StoreError::TaskExists { .. })) => {}
+                Err(DirectError::Store(StoreError::TaskExists { .. })) => {}
                 outcome => return outcome,
             }
         }
@@ -209,7 +236,7 @@ impl TaskService {
         task_id: TaskId,
         channel: &str,
         planned: &PlannedCall,
-    ) -> Result<Begun, ChatError> {
+    ) -> Result<Begun, DirectError> {
         let text = planned.call.request.last_user_text();
         let origin = Origin {
             channel,
@@ -230,17 +257,21 @@ impl TaskService {
         })
     }
 
-    async fn join_task(&self, task_id: TaskId, planned: &PlannedCall) -> Result<Begun, ChatError> {
+    async fn join_task(
+        &self,
+        task_id: TaskId,
+        planned: &PlannedCall,
+    ) -> Result<Begun, DirectError> {
         // Registered first: a cancellation from here on reaches this call.
         let work = self.live.begin(&task_id);
         let status = self.store.task(&task_id).await?.map(|task| task.status);
         if let Some(status) = status.filter(|status| status.is_terminal()) {
-            return Err(ChatError::TaskEnded { task_id, status });
+            return Err(DirectError::TaskEnded { task_id, status });
         }
         let opening = Commit::new(task_id.clone()).event(planned.started());
         let started = match self.start(opening).await {
             Err(StoreError::TaskEnded { task_id, status }) => {
-                return Err(ChatError::TaskEnded { task_id, status });
+                return Err(DirectError::TaskEnded { task_id, status });
             }
             outcome => outcome?,
         };

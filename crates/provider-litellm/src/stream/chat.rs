@@ -1,0 +1,294 @@
+//! The pieces of a chat completion, and of a text completion, which differ in where the text stands.
+
+use std::borrow::Cow;
+
+use indexmap::IndexMap;
+use provider_core::{Chunk, ProviderError};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use sse_reader::data_frame;
+
+use super::pieces::{Piece, object, present, text};
+use crate::answer::Answer;
+use crate::failure::{unreadable, unusable};
+use crate::refusal::broke_off;
+
+/// More choices than any provider gives (OpenAI: 128).
+const MAX_CHOICES: usize = 1024;
+
+/// The answer so far.
+#[derive(Default)]
+pub(super) struct ChatPieces {
+    wants_usage: bool,
+    own_key: String,
+    choices: Vec<Choice>,
+    usage: Value,
+    model: Option<String>,
+}
+
+#[derive(Default)]
+struct Choice {
+    text: String,
+    /// What the model wrote beside the text: reasoning, refusals.
+    beside: String,
+    tool_calls: Vec<ToolCall>,
+    finish_reason: Option<String>,
+    seen: bool,
+}
+
+#[derive(Default)]
+struct ToolCall {
+    id: String,
+    name: String,
+    arguments: String,
+}
+
+impl ChatPieces {
+    pub(super) fn new(wants_usage: bool, own_key: &str) -> Self {
+        Self {
+            wants_usage,
+            own_key: own_key.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn read(&mut self, data: &str) -> Result<Piece, ProviderError> {
+        let piece: ChatChunk<'_> = object(data)?;
+        if let Some(error) = present(piece.error) {
+            return Err(broke_off(error, &self.own_key));
+        }
+        if self.model.is_none() {
+            self.model = piece.model.map(Cow::into_owned);
+        }
+        let usage = present(piece.usage);
+        if let Some(usage) = usage {
+            let usage = serde_json::from_str(usage)
+                .map_err(|source| unreadable("its usage can not be read", source))?;
+            // Some write zeros into every piece and the usage into the last, or the other way round.
+            if !is_zero(&usage) {
+                self.usage = usage;
+            }
+        }
+        let mut said = Said::default();
+        for part in piece.choices {
+            said.add(&self.choice(part.index)?.add(part));
+        }
+        Ok(self.piece(data, usage.is_some(), said))
+    }
+
+    /// A caller who did not ask for the usage sees the stream as if nobody had.
+    fn piece(&self, data: &str, has_usage: bool, said: Said) -> Piece {
+        let frame = if !has_usage || self.wants_usage {
+            data_frame(data)
+        } else if said.anything {
+            data_frame(&without_usage(data))
+        } else {
+            return Piece::Hidden;
+        };
+        let chunk = Chunk {
+            frame,
+            text: said.text,
+        };
+        Piece::Chunk(chunk, said.tokens)
+    }
+
+    fn choice(&mut self, index: usize) -> Result<&mut Choice, ProviderError> {
+        if index >= MAX_CHOICES {
+            return Err(unusable(&format!("it has a choice number {index}")));
+        }
+        if self.choices.len() <= index {
+            self.choices.resize_with(index + 1, Choice::default);
+        }
+        let choice = self.choices.get_mut(index);
+        choice.ok_or_else(|| unusable("it has no such choice"))
+    }
+
+    pub(super) fn is_whole(&self) -> bool {
+        let mut seen = self.choices.iter().filter(|choice| choice.seen).peekable();
+        seen.peek().is_some() && seen.all(|choice| choice.finish_reason.is_some())
+    }
+
+    pub(super) fn into_answer(mut self) -> (Answer, Vec<String>) {
+        let written = self.choices.iter().flat_map(Choice::written);
+        let written = written.map(str::to_owned).collect();
+        let first = self.choices.first_mut();
+        let (finish_reason, tool_calls) = first.map_or_else(Default::default, |choice| {
+            let calls = std::mem::take(&mut choice.tool_calls);
+            let calls: Vec<Value> = calls.into_iter().map(ToolCall::into_json).collect();
+            (choice.finish_reason.take(), calls)
+        });
+        let answer = Answer {
+            contents: self.choices.into_iter().map(|choice| choice.text).collect(),
+            finish_reason,
+            tool_calls,
+            usage: self.usage,
+            model: self.model,
+        };
+        (answer, written)
+    }
+}
+
+/// What one piece adds to an answer.
+#[derive(Default)]
+struct Said {
+    /// Text of the first choice.
+    text: String,
+    /// Part of what the model wrote.
+    tokens: bool,
+    /// Anything that a caller would miss.
+    anything: bool,
+}
+
+impl Said {
+    fn add(&mut self, other: &Self) {
+        self.text.push_str(&other.text);
+        self.tokens |= other.tokens;
+        self.anything |= other.anything;
+    }
+}
+
+impl Choice {
+    fn add(&mut self, part: ChoicePart<'_>) -> Said {
+        self.seen = true;
+        let mut said = Said::default();
+        if let Some(reason) = part.finish_reason {
+            self.finish_reason = Some(reason.into_owned());
+            said.anything = true;
+        }
+        let delta = part.delta.unwrap_or_default();
+        let content = text(delta.content.or(part.text));
+        let beside = [delta.reasoning_content, delta.reasoning, delta.refusal];
+        let before = self.beside.len();
+        for part in beside {
+            self.beside.push_str(&text(part));
+        }
+        let calls = delta.tool_calls.unwrap_or_default();
+        said.tokens = !content.is_empty() || self.beside.len() > before || !calls.is_empty();
+        said.anything |= said.tokens || delta.role.is_some();
+        for (position, call) in calls.into_iter().enumerate() {
+            self.add_call(call, position);
+        }
+        self.text.push_str(&content);
+        if part.index == 0 {
+            said.text = content.into_owned();
+        }
+        said
+    }
+
+    fn add_call(&mut self, part: ToolCallPart<'_>, position: usize) {
+        let index = part.index.unwrap_or(position);
+        if index >= MAX_CHOICES {
+            return;
+        }
+        if self.tool_calls.len() <= index {
+            self.tool_calls.resize_with(index + 1, ToolCall::default);
+        }
+        let Some(call) = self.tool_calls.get_mut(index) else {
+            return;
+        };
+        if let Some(id) = part.id {
+            call.id = id.into_owned();
+        }
+        let function = part.function.unwrap_or_default();
+        call.name.push_str(&function.name.unwrap_or_default());
+        call.arguments
+            .push_str(&function.arguments.unwrap_or_default());
+    }
+
+    fn written(&self) -> impl Iterator<Item = &str> {
+        let calls = self.tool_calls.iter();
+        let calls = calls.flat_map(|call| [call.name.as_str(), call.arguments.as_str()]);
+        [self.text.as_str(), self.beside.as_str()]
+            .into_iter()
+            .chain(calls)
+    }
+}
+
+impl ToolCall {
+    fn into_json(self) -> Value {
+        json!({
+            "id": self.id,
+            "type": "function",
+            "function": {"name": self.name, "arguments": self.arguments},
+        })
+    }
+}
+
+/// A chunk, as far as it is read; the rest is in the frame that is handed on.
+#[derive(Deserialize)]
+struct ChatChunk<'a> {
+    #[serde(borrow, default)]
+    choices: Vec<ChoicePart<'a>>,
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    model: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct ChoicePart<'a> {
+    #[serde(default)]
+    index: usize,
+    #[serde(borrow, default)]
+    delta: Option<Delta<'a>>,
+    /// Of a text completion.
+    #[serde(borrow, default)]
+    text: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    finish_reason: Option<Cow<'a, str>>,
+}
+
+#[derive(Default, Deserialize)]
+struct Delta<'a> {
+    #[serde(borrow, default)]
+    role: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    content: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    reasoning_content: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    reasoning: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    refusal: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    tool_calls: Option<Vec<ToolCallPart<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct ToolCallPart<'a> {
+    #[serde(default)]
+    index: Option<usize>,
+    #[serde(borrow, default)]
+    id: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    function: Option<FunctionPart<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+struct FunctionPart<'a> {
+    #[serde(borrow, default)]
+    name: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    arguments: Option<Cow<'a, str>>,
+}
+
+/// A usage that counts nothing: a form that nobody filled in. An answer has at least a prompt.
+fn is_zero(usage: &Value) -> bool {
+    let counts = ["prompt_tokens", "completion_tokens", "total_tokens"];
+    let mut said = counts.iter().filter_map(|name| usage.get(name)?.as_u64());
+    said.all(|count| count == 0)
+}
+
+/// The chunk with everything else as it was.
+fn without_usage(data: &str) -> String {
+    let fields: Result<IndexMap<String, &RawValue>, _> = serde_json::from_str(data);
+    let rest = fields.and_then(|mut fields| {
+        fields.shift_remove("usage");
+        serde_json::to_string(&fields)
+    });
+    // It was an object a moment ago.
+    rest.unwrap_or_else(|_| data.to_owned())
+}
