@@ -7,7 +7,9 @@
 )]
 
 pub mod client;
+pub mod sse;
 pub mod upstream;
+pub mod writer;
 
 use std::net::SocketAddr;
 use std::time::Duration;
