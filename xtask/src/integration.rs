@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::{commands, parts};
 
 /// The test targets: package and name.
-const TARGETS: [(&str, &str); 1] = [("gateway", "integration")];
+const TARGETS: [(&str, &str); 2] = [("gateway", "integration"), ("gateway", "real_kills")];
 
 /// Run only the tests that go through the real proxy to the real model
 #[derive(Debug, clap::Args)]

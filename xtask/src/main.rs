@@ -5,6 +5,7 @@ mod ci;
 mod commands;
 mod coverage;
 mod integration;
+mod kills;
 mod parts;
 mod prices;
 mod record;
@@ -37,6 +38,7 @@ enum Task {
     Up(up::Args),
     Test(test::Args),
     Integration(integration::Args),
+    Kills(kills::Args),
     Schema(schema::Args),
     /// Record the answers of the real proxy that the tests of `provider-litellm` replay
     Record,
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         Task::Up(args) => up::run(args).map(done),
         Task::Test(args) => test::run(&args),
         Task::Integration(args) => integration::run(&args),
+        Task::Kills(args) => kills::run(&args),
         Task::Schema(args) => schema::run(&args).map(done),
         Task::Record => record::run().map(done),
         Task::Coverage(coverage::Args {}) => coverage::run().map(done),

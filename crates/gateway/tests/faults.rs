@@ -10,119 +10,19 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
-use std::path::Path;
-use std::process::Stdio;
 use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 use support::client::{send, try_send};
+use support::octo::{Octo, check_books, octo};
 use support::upstream::Upstream;
 use support::{GOOD_TASK, Gateway, LIMIT, payload, types};
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
-
-/// An `octo serve`, killed when dropped.
-struct Octo {
-    child: Child,
-    address: SocketAddr,
-}
-
-fn octo(data: &Path, upstream: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_octo"));
-    command
-        .current_dir(data)
-        .env_clear()
-        .env("OCTOAGENT_DATA_DIR", data.join("data"))
-        .env("LITELLM_PROXY_URL", upstream)
-        .env("OCTO_LISTEN", "127.0.0.1:0")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    command
-}
-
-impl Octo {
-    async fn start(data: &Path, upstream: &str) -> Self {
-        let mut child = octo(data, upstream)
-            .arg("serve")
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let line = tokio::time::timeout(LIMIT, lines.next_line())
-            .await
-            .unwrap()
-            .unwrap();
-        let line = line.unwrap_or_else(|| panic!("octo ended before it listened"));
-        let address = line
-            .strip_prefix("listening on http://")
-            .unwrap()
-            .parse()
-            .unwrap();
-        Self { child, address }
-    }
-
-    async fn kill(mut self) {
-        self.child.kill().await.unwrap();
-    }
-
-    /// SIGTERM, and the exit code that follows.
-    async fn end(mut self) -> Option<i32> {
-        let pid = self.child.id().unwrap().to_string();
-        Command::new("kill")
-            .args(["-TERM", &pid])
-            .status()
-            .await
-            .unwrap();
-        tokio::time::timeout(LIMIT, self.child.wait())
-            .await
-            .unwrap()
-            .unwrap()
-            .code()
-    }
-
-    async fn get(&self, path: &str) -> Value {
-        send(self.address, "GET", path, &[], b"").await.json()
-    }
-}
 
 fn message(key: usize) -> Vec<u8> {
     json!({"text": format!("message {key}"), "idempotency_key": format!("key-{key}")})
         .to_string()
         .into_bytes()
-}
-
-/// Every task has ended, with a complete chain and exactly one end for each call.
-async fn check_books(octo: &Octo) -> Vec<Value> {
-    let tasks = octo.get("/api/tasks").await["tasks"]
-        .as_array()
-        .unwrap()
-        .clone();
-    let mut views = Vec::new();
-    for task in tasks {
-        let view = octo
-            .get(&format!("/api/tasks/{}", task["task_id"].as_str().unwrap()))
-            .await;
-        let status = view["task"]["status"].as_str().unwrap().to_owned();
-        assert!(
-            ["SUCCEEDED", "FAILED", "CANCELLED"].contains(&status.as_str()),
-            "{view}"
-        );
-        let types = types(&view);
-        let count = |kind: &str| types.iter().filter(|each| *each == kind).count();
-        let ends = count("MODEL_CALL_COMPLETED") + count("MODEL_CALL_FAILED");
-        assert_eq!(
-            ends,
-            count("MODEL_CALL_STARTED"),
-            "each call ends exactly once: {types:?}"
-        );
-        assert_eq!(types.last().unwrap(), "STATE_TRANSITION");
-        views.push(view);
-    }
-    views
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

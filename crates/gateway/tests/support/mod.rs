@@ -7,6 +7,8 @@
 )]
 
 pub mod client;
+pub mod drip;
+pub mod octo;
 pub mod sse;
 pub mod upstream;
 pub mod writer;
