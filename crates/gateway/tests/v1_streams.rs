@@ -146,6 +146,22 @@ async fn an_error_before_the_first_piece_has_its_status_and_what_to_do() {
             None,
         ),
         (
+            404,
+            &[],
+            "litellm.NotFoundError: no such model",
+            404,
+            "model_not_found",
+            None,
+        ),
+        (
+            503,
+            &[],
+            "litellm.ServiceUnavailableError: later",
+            503,
+            "upstream_error",
+            None,
+        ),
+        (
             408,
             &[],
             "litellm.Timeout: slow",

@@ -84,7 +84,10 @@ impl LiteLlmStream {
     async fn read_on(&mut self) -> Result<Option<Chunk>, ProviderError> {
         loop {
             let event = match self.event().await {
-                Ok(Some(event)) if event.data == DONE => return self.ended(),
+                Ok(Some(event)) if event.data == DONE => {
+                    self.pieces.done();
+                    return self.ended();
+                }
                 Ok(Some(event)) => event,
                 Ok(None) => return self.ended(),
                 // The model had said that it is done: what breaks off after that is not its answer.

@@ -25,6 +25,8 @@ pub(super) struct ChatPieces {
     choices: Vec<Choice>,
     usage: Value,
     model: Option<String>,
+    /// The upstream has said that nothing more comes.
+    done: bool,
 }
 
 #[derive(Default)]
@@ -51,6 +53,10 @@ impl ChatPieces {
             own_key: own_key.to_owned(),
             ..Self::default()
         }
+    }
+
+    pub(super) const fn done(&mut self) {
+        self.done = true;
     }
 
     pub(super) fn read(&mut self, data: &str) -> Result<Piece, ProviderError> {
@@ -104,7 +110,13 @@ impl ChatPieces {
         choice.ok_or_else(|| unusable("it has no such choice"))
     }
 
+    /// The proxy passes the `finish_reason` of only the first choice on that ends, so where it says that it is
+    /// done, one has to do. A stream that says nothing of the kind was cut.
     pub(super) fn is_whole(&self) -> bool {
+        let mut ends = self.choices.iter().map(|choice| &choice.finish_reason);
+        if self.done {
+            return ends.any(Option::is_some);
+        }
         let mut seen = self.choices.iter().filter(|choice| choice.seen).peekable();
         seen.peek().is_some() && seen.all(|choice| choice.finish_reason.is_some())
     }

@@ -47,6 +47,15 @@ impl Pieces {
         }
     }
 
+    /// The upstream has said that nothing more comes.
+    pub(super) const fn done(&mut self) {
+        match self {
+            Self::Chat(pieces) => pieces.done(),
+            // Its last event has said so before.
+            Self::Response(_) => {}
+        }
+    }
+
     /// True once the model has said that it is done.
     pub(super) fn is_whole(&self) -> bool {
         match self {

@@ -381,6 +381,16 @@ fn every_way_to_cut_a_stream_is_a_failure() {
 }
 
 #[test]
+fn one_end_of_several_answers_will_do_as_the_proxy_passes_no_other_on() {
+    let other = r#"{"choices":[{"index":1,"delta":{"content":"Also"}}]}"#;
+    let ended = [&delta("Hi"), other, FINISH, USAGE];
+    let done = seen(whole(MINI, &[&ended[..], &[DONE]].concat()));
+    assert!(done.error.is_none(), "{:?}", done.error);
+    assert_eq!(done.closed.result.further_contents, ["Also"]);
+    seen(whole(MINI, &ended)).broke_off("cut off");
+}
+
+#[test]
 fn a_model_that_was_done_is_done_whatever_happens_after() {
     let done = [head(MINI), piece(&delta("Hi")), piece(FINISH)].concat();
     for reply in [

@@ -103,7 +103,7 @@ fn call_error(error: &ProviderError, message: String) -> OpenAiError {
                 .filter(StatusCode::is_client_error);
             let code = match fault {
                 CallerFault::ContextWindowExceeded => "context_length_exceeded",
-                CallerFault::ContentPolicy => "content_filter",
+                CallerFault::ContentPolicy => "content_policy_violation",
                 _ => reply
                     .code
                     .as_deref()
@@ -123,10 +123,12 @@ fn call_error(error: &ProviderError, message: String) -> OpenAiError {
         )
         .with_retry_after(*retry_after),
         ProviderError::Upstream { reply, retry_after } => {
-            let status = if reply.status == 408 {
-                StatusCode::GATEWAY_TIMEOUT
-            } else {
-                StatusCode::BAD_GATEWAY
+            let status = match reply.status {
+                // The proxy's provider does not know the model.
+                404 => return no_such_model(message),
+                408 => StatusCode::GATEWAY_TIMEOUT,
+                503 => StatusCode::SERVICE_UNAVAILABLE,
+                _ => StatusCode::BAD_GATEWAY,
             };
             server(status, error.kind(), message).with_retry_after(*retry_after)
         }
@@ -141,6 +143,11 @@ fn call_error(error: &ProviderError, message: String) -> OpenAiError {
         }
         _ => server(StatusCode::BAD_GATEWAY, error.kind(), message),
     }
+}
+
+fn no_such_model(message: String) -> OpenAiError {
+    let kind = "invalid_request_error";
+    OpenAiError::new(StatusCode::NOT_FOUND, kind, "model_not_found", message)
 }
 
 fn server(status: StatusCode, code: &str, message: String) -> OpenAiError {
