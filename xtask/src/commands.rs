@@ -20,9 +20,14 @@ const OURS_ONLY: [&str; 7] = [
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(program);
+    command.args(arguments);
+    as_from_outside(&mut command);
     command
-        .args(arguments)
-        .current_dir(real_stack::workspace_root());
+}
+
+/// In the workspace's root, and without what `cargo run` tells this program about itself.
+pub(crate) fn as_from_outside(command: &mut Command) {
+    command.current_dir(real_stack::workspace_root());
     for name in OURS_ONLY {
         command.env_remove(name);
     }
@@ -34,7 +39,6 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
             command.env_remove(name);
         }
     }
-    command
 }
 
 /// Runs it to its end; a bad end is an error that names it.

@@ -4,6 +4,7 @@ mod bench;
 mod ci;
 mod commands;
 mod coverage;
+mod fuzz;
 mod integration;
 mod kills;
 mod parts;
@@ -45,6 +46,7 @@ enum Task {
     Coverage(coverage::Args),
     Bench(bench::Args),
     Ci(ci::Args),
+    Fuzz(fuzz::Args),
     Prices(prices::Args),
 }
 
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         Task::Coverage(coverage::Args {}) => coverage::run().map(done),
         Task::Bench(args) => bench::run(&args),
         Task::Ci(args) => ci::run(&args),
+        Task::Fuzz(args) => fuzz::run(&args).map(done),
         Task::Prices(args) => prices::run(&args).map(done),
     };
     outcome.unwrap_or_else(|error| {

@@ -25,6 +25,14 @@ pub(crate) const DENY: Tool = Tool {
     options: &["--no-default-features"],
 };
 
+/// Fuzzing.
+pub(crate) const FUZZ: Tool = Tool {
+    krate: "cargo-fuzz",
+    subcommand: "fuzz",
+    version: "0.13.2",
+    options: &[],
+};
+
 /// Line coverage.
 pub(crate) const TARPAULIN: Tool = Tool {
     krate: "cargo-tarpaulin",
