@@ -37,29 +37,40 @@ pub(super) async fn checked(target: &Target) -> Result<()> {
     Ok(())
 }
 
-/// What the books of an `octo` hold, of the calls of this run.
-pub(super) async fn books(target: &Target) -> Result<Recorded> {
-    let url = format!("{}/api/costs", target.url);
+/// What callers saw of an `octo`.
+pub(super) struct Seen<'a> {
+    pub(super) process: &'a str,
+    pub(super) answered: u64,
+    /// Calls that were under way when their callers went.
+    pub(super) hung_up: u64,
+    pub(super) failed: u64,
+}
+
+/// What the books of the `octo` at `url` hold, beside what its callers saw.
+pub(super) async fn books(url: &str, seen: Seen<'_>) -> Result<Recorded> {
+    let url = format!("{url}/api/costs");
     let total = Exchange::get(url).send().await?.json();
     let sum = |name: &str| {
         let value = total.pointer(&format!("/total/{name}"));
         value.and_then(serde_json::Value::as_u64)
     };
-    let context = || format!("{} does not say how many calls it holds", target.name);
+    let context = || format!("{} does not say how many calls it holds", seen.process);
     Ok(Recorded {
-        process: target.name.clone(),
-        // And the one before any was timed.
-        answered: target.answered + 1,
-        failed: target.failed,
+        process: seen.process.to_owned(),
+        answered: seen.answered,
+        hung_up: seen.hung_up,
+        failed: seen.failed,
         calls_in_the_books: sum("calls").with_context(context)?,
         open_calls: sum("open_calls").with_context(context)?,
     })
 }
 
-/// A failed call may or may not have reached the books; an answered one has to be there.
+/// A failed call may or may not have reached the books; an answered one has to be there, and one whose
+/// caller went away too.
 pub(super) fn adds_up(books: &Recorded) -> bool {
-    let most = books.answered + books.failed;
-    books.open_calls == 0 && (books.answered..=most).contains(&books.calls_in_the_books)
+    let least = books.answered + books.hung_up;
+    let most = least + books.failed;
+    books.open_calls == 0 && (least..=most).contains(&books.calls_in_the_books)
 }
 
 #[cfg(test)]
@@ -70,7 +81,8 @@ mod tests {
     fn an_answered_call_that_is_not_in_the_books_does_not_add_up() {
         let books = |calls_in_the_books, open_calls| Recorded {
             process: "octo".to_owned(),
-            answered: 10,
+            answered: 8,
+            hung_up: 2,
             failed: 2,
             calls_in_the_books,
             open_calls,

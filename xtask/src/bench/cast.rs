@@ -1,16 +1,15 @@
 //! Everything that runs while it is measured.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use real_stack::{Exchange, LiteLlmProxy};
-use tempfile::TempDir;
+use real_stack::LiteLlmProxy;
 
 use super::build::Built;
 use super::gateway_load::Target;
 use super::process::{Served, Upstream};
 use super::report::Memory;
-use super::run::{KEY, post};
+use super::run::KEY;
 use super::{commits, system};
 
 /// How an `octo` logs while it is measured.
@@ -21,7 +20,7 @@ const OBSERVED: &str = "octo-groups";
 
 /// Everything that runs.
 pub(super) struct Cast {
-    data: TempDir,
+    data: PathBuf,
     stand_in: Served,
     octo: Served,
     octo_that_logs: Served,
@@ -32,12 +31,12 @@ pub(super) struct Cast {
 impl Cast {
     pub(super) async fn start(
         built: &Built,
-        data: TempDir,
+        data: &Path,
         proxy: Option<LiteLlmProxy>,
     ) -> Result<Self> {
         let stand_in = Served::upstream(built).await?;
         let octo = async |name: &str, url: &str, log| {
-            let folder = data.path().join(name);
+            let folder = data.join(name);
             std::fs::create_dir_all(&folder)?;
             Served::octo(built, &folder, &Upstream { url, key: KEY }, log).await
         };
@@ -58,7 +57,7 @@ impl Cast {
             octo_that_logs,
             octo_with_groups,
             proxy,
-            data,
+            data: data.to_owned(),
         })
     }
 
@@ -98,7 +97,7 @@ impl Cast {
     }
 
     pub(super) fn log_of_groups(&self) -> PathBuf {
-        self.data.path().join(OBSERVED).join("log")
+        self.data.join(OBSERVED).join("log")
     }
 
     pub(super) fn memory(&self) -> Result<Vec<Memory>> {
@@ -113,20 +112,8 @@ impl Cast {
         Ok(memory)
     }
 
-    /// As the proxy itself says.
-    pub(super) async fn litellm_version(&self) -> Result<Option<String>> {
-        let Some((proxy, _)) = &self.proxy else {
-            return Ok(None);
-        };
-        let call = post(Upstream {
-            url: &proxy.url(),
-            key: KEY,
-        })?;
-        let answer = Exchange::post(call.uri.to_string(), call.body)
-            .bearer(KEY)
-            .send()
-            .await?;
-        Ok(answer.header("x-litellm-version").map(str::to_owned))
+    pub(super) fn proxy(&self) -> Option<&LiteLlmProxy> {
+        self.proxy.as_ref().map(|(proxy, _)| proxy)
     }
 
     pub(super) async fn stop(self) -> Result<()> {

@@ -195,6 +195,25 @@ impl Connection {
         Ok(connection)
     }
 
+    /// The connection, ready for a call; a fresh one if the last call did not [`keep`](Self::keep) it.
+    pub(super) async fn sender(&mut self) -> Result<SendRequest<Full<Bytes>>> {
+        let mut sender = match self.sender.take() {
+            Some(sender) => sender,
+            None => self.connect().await?,
+        };
+        sender.ready().await?;
+        Ok(sender)
+    }
+
+    pub(super) fn request(&self) -> Request<Full<Bytes>> {
+        self.post.request()
+    }
+
+    /// For the next call: the answer of the last was read to its end.
+    pub(super) fn keep(&mut self, sender: SendRequest<Full<Bytes>>) {
+        self.sender = Some(sender);
+    }
+
     async fn connect(&mut self) -> Result<SendRequest<Full<Bytes>>> {
         let stream = TcpStream::connect(&self.address).await;
         let stream = stream.with_context(|| format!("cannot connect to {}", self.address))?;
@@ -212,14 +231,10 @@ impl Connection {
 
 impl Caller for Connection {
     async fn call(&mut self) -> Result<()> {
-        let mut sender = match self.sender.take() {
-            Some(sender) => sender,
-            None => self.connect().await?,
-        };
-        sender.ready().await?;
+        let mut sender = self.sender().await?;
         let (head, body) = sender.send_request(self.post.request()).await?.into_parts();
         let body = body.collect().await?.to_bytes();
-        self.sender = Some(sender);
+        self.keep(sender);
         expect_answer(head.status, &body)
     }
 }

@@ -5,6 +5,7 @@
 
 mod books;
 mod build;
+mod calls;
 mod cast;
 mod client_cost;
 mod commits;
@@ -16,6 +17,7 @@ mod process;
 mod proxy;
 mod report;
 mod run;
+mod streams;
 mod system;
 mod table;
 mod upstream;
@@ -37,6 +39,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 
+    /// Measures one part alone.
+    #[arg(long, value_enum, value_name = "PART")]
+    only: Option<Part>,
+
     /// A run of seconds: shows that everything works, its figures are rough.
     #[arg(long)]
     quick: bool,
@@ -52,6 +58,21 @@ pub(crate) struct Args {
     /// Is the stand-in upstream, until stdin closes.
     #[arg(long, hide = true, action = ArgAction::SetTrue, exclusive = true)]
     serve_upstream: bool,
+}
+
+/// What can be measured by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// Calls that are not streamed: the client, the gateway, its commits
+    Calls,
+    /// Streamed calls: time to the first token and of each chunk, throughput, memory
+    Streams,
+}
+
+impl Args {
+    fn measures(&self, part: Part) -> bool {
+        self.only.is_none_or(|only| only == part)
+    }
 }
 
 /// Builds what is measured, measures, prints the table and writes the figures.

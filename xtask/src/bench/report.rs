@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::streams::Streams;
+
 /// A whole run.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
@@ -15,10 +17,19 @@ pub(super) struct Report {
     pub(super) client: Vec<ClientLevel>,
     pub(super) gateway: Vec<GatewayLevel>,
     pub(super) commits: Vec<CommitLevel>,
+    /// Absent if this part was left out, as the lists are empty then.
+    pub(super) streams: Option<Streams>,
     pub(super) memory: Vec<Memory>,
     pub(super) recorded: Vec<Recorded>,
     pub(super) notes: Vec<String>,
     pub(super) duration_s: f64,
+}
+
+impl Report {
+    /// Whether calls that are not streamed were measured.
+    pub(super) fn has_calls(&self) -> bool {
+        !self.gateway.is_empty()
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -143,6 +154,8 @@ pub(super) struct Memory {
 pub(super) struct Recorded {
     pub(super) process: String,
     pub(super) answered: u64,
+    /// Calls that were under way when their callers went.
+    pub(super) hung_up: u64,
     pub(super) failed: u64,
     pub(super) calls_in_the_books: u64,
     /// Started and not ended.

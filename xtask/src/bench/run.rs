@@ -6,14 +6,14 @@ use anyhow::Result;
 use http::{HeaderValue, header};
 use provider_core::ModelRequest;
 
-use super::books::{adds_up, books, checked};
+use super::books::adds_up;
 use super::build::Built;
-use super::cast::Cast;
-use super::gateway_load::Target;
+use super::calls::Calls;
 use super::load::Post;
 use super::process::Upstream;
-use super::report::{Plan, Recorded, Report};
-use super::{Args, client_cost, commits, disk, gateway_load, machine, proxy, upstream};
+use super::report::{Machine, Plan, Report};
+use super::streams::Streamed;
+use super::{Args, Part, calls, disk, machine, streams, upstream};
 use crate::steps;
 
 /// Where a call goes.
@@ -25,7 +25,7 @@ pub(super) const PROMPT: &str = "What is two plus two? Answer in one word.";
 /// The key of the stand-in, which looks at none, and of the proxy of this run.
 pub(super) const KEY: &str = "sk-of-this-run";
 
-/// Measures everything.
+/// Measures everything, or the part that is asked for.
 pub(super) async fn measure(args: &Args, built: &Built) -> Result<Report> {
     let started = Instant::now();
     let plan = plan(args.quick)?;
@@ -37,58 +37,35 @@ pub(super) async fn measure(args: &Args, built: &Built) -> Result<Report> {
     let disk = steps::step("syncing the disk", || {
         disk::measure(data.path(), plan.disk_syncs)
     })?;
-    let proxy = if args.without_proxy {
-        None
-    } else {
-        Some(proxy::start(KEY).await?)
-    };
-    let cast = Box::pin(Cast::start(built, data, proxy)).await?;
-    let client = client_cost::measure(cast.upstream(), &plan).await?;
-    let mut targets = cast.targets()?;
-    for target in &targets {
-        checked(target).await?;
+    let with_proxy = !args.without_proxy;
+    let mut calls = Calls::default();
+    if args.measures(Part::Calls) {
+        calls = Box::pin(calls::measure(built, data.path(), with_proxy, &plan)).await?;
     }
-    let gateway = Box::pin(gateway_load::measure(&mut targets, &plan)).await?;
-    let mut observed = cast.observed()?;
-    checked(&observed).await?;
-    let log = cast.log_of_groups();
-    let commits = Box::pin(commits::measure(&mut observed, &log, &plan)).await?;
-    let memory = cast.memory()?;
-    let mut recorded = Vec::new();
-    for target in targets
-        .iter()
-        .chain([&observed])
-        .filter(|each| each.keeps_books)
-    {
-        recorded.push(books(target).await?);
+    let mut streamed = Streamed::default();
+    if args.measures(Part::Streams) {
+        streamed = Box::pin(streams::measure(built, data.path(), with_proxy, args.quick)).await?;
     }
-    let litellm = cast.litellm_version().await?;
-    let versions = machine::versions(built, litellm)?;
-    Box::pin(cast.stop()).await?;
-    let mut notes = notes(args, &targets, &recorded);
-    notes.extend(machine::busy(&machine));
-    let failed: u64 = targets
-        .iter()
-        .chain([&observed])
-        .map(|each| each.failed)
-        .sum();
-    let client_errors = client
-        .iter()
-        .map(|level| level.bare.errors + level.provider_litellm.errors);
-    let unbooked = recorded.iter().any(|books| !adds_up(books));
+    let mut recorded = calls.recorded;
+    recorded.extend(streamed.recorded);
+    let mut errors = calls.errors;
+    errors.extend(streamed.errors);
+    let unbooked = recorded.iter().filter(|books| !adds_up(books));
+    errors.extend(unbooked.map(|books| format!("THE BOOKS DO NOT ADD UP: {}", books.process)));
     Ok(Report {
-        clean: failed == 0 && client_errors.sum::<u64>() == 0 && !unbooked,
+        clean: errors.is_empty(),
         quick: args.quick,
+        notes: notes(args, &machine).into_iter().chain(errors).collect(),
+        versions: machine::versions(built, calls.litellm.or(streamed.litellm))?,
         machine,
-        versions,
         plan,
         disk,
-        client,
-        gateway,
-        commits,
-        memory,
+        client: calls.client,
+        gateway: calls.gateway,
+        commits: calls.commits,
+        streams: streamed.streams,
+        memory: calls.memory,
         recorded,
-        notes,
         duration_s: started.elapsed().as_secs_f64(),
     })
 }
@@ -134,29 +111,28 @@ pub(super) fn post(served: Upstream<'_>) -> Result<Post> {
     })
 }
 
-fn notes(args: &Args, targets: &[Target], recorded: &[Recorded]) -> Vec<String> {
+fn notes(args: &Args, machine: &Machine) -> Vec<String> {
     let mut notes = vec![
-        "load, upstream, octo and proxy share these cores: rates compare with each other, not with other machines".to_owned(),
-        "octo writes two synced commits a call; the stand-in and the proxy (no database) write none".to_owned(),
-        "the proxy makes its mock answer itself, one process, as it starts by default; octo asks the upstream over HTTP".to_owned(),
+        "load, upstream, octo and proxy share these cores: rates compare with each other, not with other machines",
+        "octo writes two synced commits a call; the stand-in and the proxy (no database) write none",
     ];
+    if args.measures(Part::Calls) {
+        notes.push("the proxy makes its mock answer itself, one process, as it starts by default; octo asks the upstream over HTTP");
+    }
+    if args.measures(Part::Streams) {
+        notes.push("streams: octo and the proxy (one process, as it starts by default) both ask the upstream over HTTP");
+        notes.push(
+            "streams: where a way can not keep up with the pace, its times are those of its queue",
+        );
+    }
     if args.without_proxy {
         notes.push(
-            "WITHOUT THE LITELLM PROXY (--without-proxy): nothing here compares octo with it"
-                .to_owned(),
+            "WITHOUT THE LITELLM PROXY (--without-proxy): nothing here compares octo with it",
         );
     }
     if args.quick {
-        notes.push("QUICK: rounds of a fraction of a second, rough figures".to_owned());
+        notes.push("QUICK: rounds of a fraction of a second, rough figures");
     }
-    for target in targets.iter().filter(|target| target.failed > 0) {
-        notes.push(format!(
-            "ERRORS: {} failed {} calls",
-            target.name, target.failed
-        ));
-    }
-    for books in recorded.iter().filter(|books| !adds_up(books)) {
-        notes.push(format!("THE BOOKS DO NOT ADD UP: {}", books.process));
-    }
-    notes
+    let notes = notes.into_iter().map(str::to_owned);
+    notes.chain(machine::busy(machine)).collect()
 }

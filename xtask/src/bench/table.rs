@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::report::{ClientLevel, CommitLevel, Figures, GatewayLevel, Report};
+use super::report::{ClientLevel, CommitLevel, Figures, GatewayLevel, Memory, Report};
+use super::streams;
 
 /// The whole report as plain text.
 pub(super) fn render(report: &Report) -> String {
@@ -14,29 +15,26 @@ pub(super) fn render(report: &Report) -> String {
 
 fn write_all(text: &mut String, report: &Report) -> std::fmt::Result {
     head(text, report)?;
-    client(text, &report.client)?;
-    gateway(text, &report.gateway)?;
-    commits(text, &report.commits)?;
-    writeln!(text, "\nMemory after the load (a process and its children)")?;
-    writeln!(
-        text,
-        "{:<28}{:>10}{:>12}{:>12}",
-        "", "processes", "RSS MiB", "peak MiB"
-    )?;
-    for each in &report.memory {
-        let (rss, peak) = (mib(each.rss_kib), mib(each.peak_kib));
-        writeln!(
-            text,
-            "{:<28}{:>10}{rss:>12}{peak:>12}",
-            each.process, each.processes
-        )?;
+    if report.has_calls() {
+        client(text, &report.client)?;
+        gateway(text, &report.gateway)?;
+        commits(text, &report.commits)?;
+        memory(text, &report.memory)?;
+    }
+    if let Some(streams) = &report.streams {
+        streams::write_all(text, streams)?;
     }
     writeln!(text, "\nBooks against answers")?;
     for each in &report.recorded {
         writeln!(
             text,
-            "{:<28} {} answered, {} failed, {} in the books, {} of them open",
-            each.process, each.answered, each.failed, each.calls_in_the_books, each.open_calls
+            "{:<28} {} answered, {} left by their callers, {} failed, {} in the books, {} of them open",
+            each.process,
+            each.answered,
+            each.hung_up,
+            each.failed,
+            each.calls_in_the_books,
+            each.open_calls
         )?;
     }
     writeln!(text, "\nNotes")?;
@@ -172,6 +170,24 @@ fn commits(text: &mut String, levels: &[CommitLevel]) -> std::fmt::Result {
     Ok(())
 }
 
+fn memory(text: &mut String, processes: &[Memory]) -> std::fmt::Result {
+    writeln!(text, "\nMemory after the load (a process and its children)")?;
+    writeln!(
+        text,
+        "{:<28}{:>10}{:>12}{:>12}",
+        "", "processes", "RSS MiB", "peak MiB"
+    )?;
+    for each in processes {
+        let (rss, peak) = (mib(each.rss_kib), mib(each.peak_kib));
+        writeln!(
+            text,
+            "{:<28}{:>10}{rss:>12}{peak:>12}",
+            each.process, each.processes
+        )?;
+    }
+    Ok(())
+}
+
 fn columns(text: &mut String, last: &str) -> std::fmt::Result {
     writeln!(
         text,
@@ -208,7 +224,7 @@ fn row(
 }
 
 /// Three digits and more: what is behind them is noise.
-fn digits(value: f64) -> String {
+pub(super) fn digits(value: f64) -> String {
     if value < 100.0 {
         format!("{value:.1}")
     } else {
