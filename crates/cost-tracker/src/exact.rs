@@ -31,12 +31,17 @@ pub(crate) fn parse(text: &str) -> Option<Decimal> {
     with_scale(value.mantissa().checked_mul(power)?, 0)
 }
 
-/// `price × count`, or `None` if the product has more digits than a `Decimal` holds.
-pub(crate) fn times(price: Decimal, count: u64) -> Option<Decimal> {
+/// `left × right`, or `None` if the product has more digits than a `Decimal` holds.
+pub(crate) fn product(left: Decimal, right: Decimal) -> Option<Decimal> {
     with_scale(
-        price.mantissa().checked_mul(i128::from(count))?,
-        price.scale(),
+        left.mantissa().checked_mul(right.mantissa())?,
+        left.scale() + right.scale(),
     )
+}
+
+/// Half of it, or `None` if that has too many places.
+pub(crate) fn half(value: Decimal) -> Option<Decimal> {
+    with_scale(value.mantissa().checked_mul(5)?, value.scale() + 1)
 }
 
 /// `left + right`, or `None` if the sum has more digits than a `Decimal` holds.
@@ -47,6 +52,12 @@ pub(crate) fn plus(left: Decimal, right: Decimal) -> Option<Decimal> {
         value.mantissa().checked_mul(power)
     };
     with_scale(aligned(left)?.checked_add(aligned(right)?)?, scale)
+}
+
+/// A price per thousand units as the price of one, or `None` if it has too many places.
+pub(crate) fn per_one_of_thousand(per_thousand: Decimal) -> Option<Decimal> {
+    let value = per_thousand.normalize();
+    with_scale(value.mantissa(), value.scale() + 3)
 }
 
 /// A price per million units as the price of one, or `None` if it has too many places.
@@ -111,7 +122,7 @@ mod tests {
             assert_eq!(parse(text), None, "{text}");
         }
         assert_eq!(parse(&"1".repeat(65)), None);
-        assert_eq!(times(Decimal::MAX, 2), None);
+        assert_eq!(product(Decimal::MAX, Decimal::TWO), None);
         assert_eq!(plus(Decimal::MAX, Decimal::ONE), None);
         assert_eq!(plus(Decimal::MAX, parse("1e-28").unwrap()), None);
         assert_eq!(per_one(parse("1e-28").unwrap()), None);
@@ -121,6 +132,13 @@ mod tests {
     fn a_price_per_million_is_divided_exactly() {
         assert_eq!(per_one(parse("0.25").unwrap()), parse("2.5e-07"));
         assert_eq!(per_one(parse("1200000").unwrap()), parse("1.2"));
+        assert_eq!(per_one_of_thousand(parse("35").unwrap()), parse("0.035"));
+        assert_eq!(half(parse("2.5e-7").unwrap()), parse("1.25e-7"));
+        assert_eq!(half(parse("1e-28").unwrap()), None);
+        assert_eq!(
+            product(parse("2.5e-7").unwrap(), parse("1.1").unwrap()),
+            parse("2.75e-7")
+        );
     }
 
     proptest! {
@@ -131,7 +149,7 @@ mod tests {
             for _ in 0..count {
                 sum = plus(sum, price).unwrap();
             }
-            prop_assert_eq!(times(price, count).unwrap(), sum);
+            prop_assert_eq!(product(price, count.into()).unwrap(), sum);
         }
 
         #[test]

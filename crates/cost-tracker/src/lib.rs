@@ -1,7 +1,7 @@
 //! What a model call cost: exact, or not known for a reason that is said. Never a quiet zero.
 //!
 //! Two sources speak about a call. The LiteLLM Proxy reports a figure ([`ProxyCost`]); and the usage of
-//! the answer ([`parse_usage`]) has a price by LiteLLM's public price map and the user's own prices
+//! the answer ([`parse_billable`]) has a price by LiteLLM's public price map and the user's own prices
 //! ([`PriceBook`]). [`CostTracker::settle`] reconciles them and says where they differ.
 //!
 //! ```
@@ -27,12 +27,17 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # What the price book does not see yet
+//! # What counts
 //!
-//! It prices the tokens that [`event_payloads::TokenUsage`] holds, at a provider's standard rate. Not in
-//! there, and so not in its figure: service tiers (flex, priority), regional surcharges, off-peak hours,
-//! web searches and other charges per request. The proxy's figure, which wins when there is one, has them.
+//! [`parse_billable`] reads every count that a chat, completion, responses, embedding, rerank or
+//! transcription usage carries, and the class of service; [`PriceBook::price_call`] prices them by the
+//! rules of the model's provider, as LiteLLM's own calculator does, digit by digit
+//! (`tests/litellm_oracle`). [`Priced::lines`] shows each part with the reason for its price.
+//!
+//! Not priced, and so said to be: models that make images, video, speech or music, capacity that is bought by the
+//! hour, and tools that a usage does not count (file search, code interpreters).
 
+mod billable;
 mod estimate;
 mod exact;
 mod price_book;
@@ -42,11 +47,13 @@ mod shown;
 mod tracker;
 mod usage;
 
+pub use billable::{Billable, CallType, Place, Residency, ServiceTier, Units, UnknownWord};
 pub use estimate::count_tokens;
 pub use price_book::{
-    Basis, Dimension, Line, Match, OverrideError, PriceBook, PriceOrigin, Priced, Unpriced,
+    Basis, Dimension, Line, Match, MatchedBy, OverrideError, PriceBook, PriceOrigin, Priced,
+    Unpriced,
 };
 pub use price_map::{GenerateError, PriceMapSource, generate};
 pub use proxy_cost::ProxyCost;
-pub use tracker::{CostTracker, DriftThreshold, DriftThresholdError};
-pub use usage::{UsageError, parse_usage};
+pub use tracker::{CostTracker, DriftThreshold, DriftThresholdError, Settled};
+pub use usage::{UsageError, parse_billable, parse_usage};

@@ -1,14 +1,23 @@
 //! The price book: which prices count for a model, and what a usage costs by them.
 
+mod beside;
 mod book;
+mod breakdown;
+mod charge;
 mod entry;
+mod kind;
+mod layer;
 mod lookup;
+mod names;
 mod overrides;
 mod price;
 mod rates;
+mod rule;
 mod split;
 
 pub use book::{Match, PriceBook, PriceOrigin};
-pub(crate) use entry::{BesideTokens, Entry, Kind, Mode, Prices, Range, Tier};
+pub(crate) use entry::{Entry, Mode, Prices, Range, Stated};
+pub(crate) use kind::{Kind, MAP_FIELDS};
+pub use lookup::MatchedBy;
 pub use overrides::OverrideError;
 pub use price::{Basis, Dimension, Line, Priced, Unpriced};

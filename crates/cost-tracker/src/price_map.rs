@@ -1,5 +1,6 @@
 //! LiteLLM's public price map as data of this crate: how it is made, and how it is read.
 
+mod field;
 mod generate;
 mod read;
 

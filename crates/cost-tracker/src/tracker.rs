@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use event_payloads::{Cost, CostDrift, CostSource, TokenUsage, Usd};
+use event_payloads::{Cost, CostBreakdown, CostDrift, CostSource, TokenUsage, Usd};
 use rust_decimal::Decimal;
 
-use crate::price_book::{PriceBook, PriceOrigin, Priced};
+use crate::billable::{Billable, CallType};
+use crate::price_book::{PriceBook, Priced};
 use crate::proxy_cost::ProxyCost;
 use crate::usage::UsageError;
 
@@ -40,10 +41,31 @@ impl CostTracker {
         &self.book
     }
 
-    /// What a completed call cost.
+    /// What a completed call cost by its tokens alone: [`settle_call`](Self::settle_call) without the
+    /// class of service, units beside tokens, and the breakdown.
+    #[must_use]
+    pub fn settle(
+        &self,
+        provider: Option<&str>,
+        model: &str,
+        usage: Result<&TokenUsage, &UsageError>,
+        proxy: &ProxyCost,
+    ) -> Cost {
+        let call = usage.map(|usage| Billable::from(*usage));
+        self.settle_call(
+            provider,
+            model,
+            call.as_ref().map_err(|error| *error),
+            proxy,
+        )
+        .cost
+    }
+
+    /// What a completed call cost, and how our own figure is made up.
     ///
     /// `provider` and `model` name the real model (`x-litellm-model-name`), never an alias or a group;
-    /// `model` may begin with the provider. `usage` is what [`parse_usage`](crate::parse_usage) said.
+    /// `model` may begin with the provider. `call` is what [`parse_billable`](crate::parse_billable)
+    /// said.
     ///
     /// The amount is in whole picodollars ([`Usd::rounded`]): the event and the sums agree on it.
     ///
@@ -57,20 +79,29 @@ impl CostTracker {
     /// | nothing, or no amount | an amount | the book's |
     /// | nothing, or no amount | nothing | unavailable |
     #[must_use]
-    pub fn settle(
+    pub fn settle_call(
         &self,
         provider: Option<&str>,
         model: &str,
-        usage: Result<&TokenUsage, &UsageError>,
+        call: Result<&Billable, &UsageError>,
         proxy: &ProxyCost,
-    ) -> Cost {
-        let ours = match usage {
-            Ok(usage) => self
+    ) -> Settled {
+        let ours = match call {
+            Ok(call) => self
                 .book
-                .price(provider, model, usage)
+                .price_call(provider, model, call)
                 .map_err(|unpriced| unpriced.to_string()),
             Err(error) => Err(error.to_string()),
         };
+        let call_type = call.map_or(CallType::AsTheModel, |call| call.call_type);
+        let breakdown = ours.as_ref().ok().map(|ours| ours.breakdown(call_type));
+        Settled {
+            cost: self.choose(proxy, ours),
+            breakdown,
+        }
+    }
+
+    fn choose(&self, proxy: &ProxyCost, ours: Result<Priced, String>) -> Cost {
         match (proxy, ours) {
             (ProxyCost::Reported(theirs), Ok(ours)) => self.reconcile(*theirs, &ours),
             (ProxyCost::Reported(theirs), Err(reason)) if theirs.is_zero() => Cost::Unavailable(
@@ -80,7 +111,7 @@ impl CostTracker {
                 Cost::known(theirs.rounded(), CostSource::Proxy)
             }
             (ProxyCost::Silent | ProxyCost::Invalid(_), Ok(ours)) => {
-                Cost::known(ours.total.rounded(), source(&ours))
+                Cost::known(ours.total.rounded(), ours.origin.cost_source())
             }
             (ProxyCost::Silent, Err(reason)) => {
                 Cost::Unavailable(format!("the proxy reports no cost, and {reason}"))
@@ -97,7 +128,7 @@ impl CostTracker {
         Cost::Known {
             usd: if silent_zero { ours.total } else { theirs }.rounded(),
             source: if silent_zero {
-                source(ours)
+                ours.origin.cost_source()
             } else {
                 CostSource::Proxy
             },
@@ -109,11 +140,14 @@ impl CostTracker {
     }
 }
 
-const fn source(ours: &Priced) -> CostSource {
-    match ours.origin {
-        PriceOrigin::Builtin => CostSource::PriceBook,
-        PriceOrigin::Override => CostSource::Override,
-    }
+/// What a call cost, with our own figure beside the one that counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Settled {
+    /// The cost that counts.
+    pub cost: Cost,
+    /// How the price book's figure is made up; `None` where it has none.
+    pub breakdown: Option<CostBreakdown>,
 }
 
 /// How far two figures for one call may be apart before that is *drift*: both bounds must be exceeded.

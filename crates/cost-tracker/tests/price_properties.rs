@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use cost_tracker::{PriceBook, Priced, Unpriced};
 use event_payloads::{TokenUsage, Usd};
 use proptest::prelude::*;
+use rust_decimal::Decimal;
 
 static KEYS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let mut keys: Vec<String> = PriceBook::builtin()
@@ -103,9 +104,9 @@ proptest! {
         if let Ok(priced) = priced(listed, &usage) {
             let sum = priced.lines.iter().map(|line| line.amount.as_decimal()).sum();
             prop_assert_eq!(priced.total, Usd::new(sum).unwrap());
-            let tokens: u64 = priced.lines.iter().map(|line| line.tokens).sum();
-            prop_assert_eq!(tokens, usage.total_tokens);
-            prop_assert!(priced.lines.iter().all(|line| line.tokens > 0));
+            let tokens: Decimal = priced.lines.iter().filter(|line| line.dimension.is_tokens()).map(|line| line.quantity).sum();
+            prop_assert_eq!(tokens, usage.total_tokens.into());
+            prop_assert!(priced.lines.iter().all(|line| line.quantity > Decimal::ZERO));
         }
     }
 
@@ -147,7 +148,7 @@ proptest! {
         let expected = u128::from(cents) * u128::from(tokens);
         match book.price(None, "m", &TokenUsage::new(tokens, 0)) {
             // cents per million and token: 1e-8 USD.
-            Ok(priced) => prop_assert_eq!(priced.total.as_decimal() * rust_decimal::Decimal::from(100_000_000_u64), expected.into()),
+            Ok(priced) => prop_assert_eq!(priced.total.as_decimal() * Decimal::from(100_000_000_u64), expected.into()),
             Err(error) => {
                 let overflows = matches!(error, Unpriced::Overflow { .. });
                 prop_assert!(overflows && expected > 922_337_200_000_000);

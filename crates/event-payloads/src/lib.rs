@@ -27,6 +27,7 @@
 //! `arbitrary_precision` feature, which this crate switches on for the program it is built into;
 //! `#[serde(flatten)]` and untagged enums over *numbers* do not work under it.
 
+mod breakdown;
 mod cost;
 mod envelope;
 mod id;
@@ -40,6 +41,7 @@ mod timestamp;
 mod usage;
 mod usd;
 
+pub use breakdown::{CostBreakdown, CostLine, Quantity};
 pub use cost::{Cost, CostDrift, CostSource};
 pub use envelope::{Actor, Causality, Event, EventType, trace_id};
 pub use id::{ArtifactId, EventId, InvalidId, MAX_ID_BYTES, TaskId};

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    ArtifactId, Cost, CostDrift, CostSource, EventId, EventType, TaskStatus, TokenUsage, Usd, usage,
+    ArtifactId, Cost, CostBreakdown, CostDrift, CostSource, EventId, EventType, TaskStatus,
+    TokenUsage, Usd, usage,
 };
 
 /// An event whose payload lacks what its type needs.
@@ -211,6 +212,9 @@ pub struct ModelCallCompleted {
     /// that follows from them, are close, not exact.
     #[serde(default, skip_serializing_if = "is_false")]
     pub usage_is_estimated: bool,
+    /// How our own figure for the call is made up; also there where the proxy's is the cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_breakdown: Option<CostBreakdown>,
 }
 
 #[expect(

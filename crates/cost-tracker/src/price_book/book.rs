@@ -1,15 +1,17 @@
 //! The book itself: a user's prices over LiteLLM's map.
 
-use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
-use event_payloads::TokenUsage;
+use event_payloads::{CostSource, TokenUsage};
 
-use super::entry::{Entry, Mode};
-use super::lookup::{Candidate, candidates};
+use super::charge::price;
+use super::entry::Entry;
+use super::layer::Layer;
+use super::lookup::MatchedBy;
 use super::overrides::{OverrideError, parse_overrides};
-use super::price::{Priced, Unpriced, price};
-use super::rates::Rule;
+use super::price::{Priced, Unpriced};
+use super::rule::Rule;
+use crate::billable::Billable;
 use crate::price_map::{self, PriceMapSource};
 
 const BUILTIN: &str = include_str!("../../data/prices.json");
@@ -37,15 +39,41 @@ pub enum PriceOrigin {
     Override,
 }
 
+impl PriceOrigin {
+    /// What an event calls a cost by such a price.
+    #[must_use]
+    pub const fn cost_source(self) -> CostSource {
+        match self {
+            Self::Builtin => CostSource::PriceBook,
+            Self::Override => CostSource::Override,
+        }
+    }
+}
+
 /// An entry of the book that counts for a model.
 #[derive(Clone, Copy, Debug)]
 pub struct Match<'a> {
     key: &'a str,
     entry: &'a Entry,
     origin: PriceOrigin,
+    by: MatchedBy,
 }
 
 impl<'a> Match<'a> {
+    pub(super) const fn new(
+        key: &'a str,
+        entry: &'a Entry,
+        origin: PriceOrigin,
+        by: MatchedBy,
+    ) -> Self {
+        Self {
+            key,
+            entry,
+            origin,
+            by,
+        }
+    }
+
     /// The key under which the prices stand: what a user would override.
     #[must_use]
     pub const fn key(&self) -> &'a str {
@@ -64,6 +92,12 @@ impl<'a> Match<'a> {
         matches!(self.origin, PriceOrigin::Override)
     }
 
+    /// How the name that was asked for led to the key.
+    #[must_use]
+    pub const fn by(&self) -> MatchedBy {
+        self.by
+    }
+
     /// LiteLLM's word for what the model is for: `chat`, `embedding`, `image_generation`, …
     #[must_use]
     pub fn mode(&self) -> &'a str {
@@ -80,9 +114,9 @@ impl<'a> Match<'a> {
         self.entry
     }
 
-    pub(super) fn rule(&self) -> Rule {
+    pub(super) fn rule(&self, call: &Billable) -> Rule {
         match self.origin {
-            PriceOrigin::Builtin => Rule::of_provider(&self.entry.provider),
+            PriceOrigin::Builtin => Rule::of(&self.entry.provider, call),
             PriceOrigin::Override => Rule::Stated,
         }
     }
@@ -92,15 +126,19 @@ impl PriceBook {
     /// LiteLLM's public price map as bundled; loaded on the first call, shared from then on.
     #[must_use]
     pub fn builtin() -> Arc<Self> {
-        static BOOK: LazyLock<Arc<PriceBook>> = LazyLock::new(|| {
-            #[expect(
-                clippy::expect_used,
-                reason = "the data is part of the crate, and tests read it"
-            )]
-            let book = PriceBook::from_map(BUILTIN).expect("the bundled price map can be read");
-            Arc::new(book)
-        });
+        static BOOK: LazyLock<Arc<PriceBook>> = LazyLock::new(|| Arc::new(PriceBook::load()));
         Arc::clone(&BOOK)
+    }
+
+    /// Reads the bundled map anew, whoever has loaded it before: for measuring. A program uses
+    /// [`builtin`](Self::builtin).
+    #[must_use]
+    pub fn load() -> Self {
+        #[expect(
+            clippy::expect_used,
+            reason = "the data is part of the crate, and tests read it"
+        )]
+        Self::from_map(BUILTIN).expect("the bundled price map can be read")
     }
 
     /// A book over the text that [`generate`](crate::generate) writes.
@@ -115,8 +153,9 @@ impl PriceBook {
 
     /// This book with a user's prices over it: the text of `config/prices.toml`.
     ///
-    /// Prices are USD per 1 million tokens, as people write them. A price that is left out counts as
-    /// `input_per_million` or `output_per_million`, so that nothing is free by omission.
+    /// Prices are USD per 1 million tokens, as people write them; what is not a token has the unit in its
+    /// name. A kind of token that is left out counts as `input_per_million` or `output_per_million`, so
+    /// that nothing is free by omission.
     ///
     /// ```toml
     /// [models."openai/my-model"]
@@ -126,10 +165,30 @@ impl PriceBook {
     /// cache_write_1h_per_million = 0.5
     /// audio_input_per_million = 2.0
     /// image_input_per_million = 0.25
+    /// video_input_per_million = 0.25
     /// output_per_million = 1.0
     /// audio_output_per_million = 4.0
     /// image_output_per_million = 4.0
+    /// video_output_per_million = 4.0
     /// reasoning_per_million = 1.0
+    /// citation_per_million = 0.25
+    /// characters_per_million = 0.25
+    /// web_search_per_thousand = 10.0
+    /// map_search_per_thousand = 14.0
+    /// query_per_thousand = 2.0                  # search units of a rerank
+    /// per_request = 0.005
+    /// per_image = 0.0001
+    /// per_audio_second = 0.0001
+    /// per_video_second = 0.0007
+    /// per_call_second = 0.0002
+    ///
+    /// [models."openai/my-model".flex]           # also priority, ultrafast, batch: the same keys
+    /// input_per_million = 0.125
+    ///
+    /// [[models."openai/my-model".tiers]]        # the whole call, from the next token on
+    /// above_tokens = 200000
+    /// input_per_million = 0.5
+    /// flex.input_per_million = 0.25
     /// ```
     ///
     /// A key with a provider counts for that provider, one without for any.
@@ -148,17 +207,18 @@ impl PriceBook {
     /// The entry that counts for a model.
     ///
     /// `provider` is LiteLLM's name of it (`openai`, `anthropic`, …); `model` may begin with it. Tried
-    /// are `provider/model` and `model`, exactly and then without regard to case; an entry of another
-    /// provider does not count. A model that is not listed is unknown, however similar another name is.
+    /// are `provider/model` and `model`, exactly and then without regard to case, then the name that a
+    /// dated, regional or fine-tuned one is made from ([`MatchedBy`]); an entry of another provider does
+    /// not count. A model that is not listed is unknown, however similar another name is.
     #[must_use]
     pub fn lookup(&self, provider: Option<&str>, model: &str) -> Option<Match<'_>> {
-        let candidates = candidates(provider, model);
         self.overrides
-            .first(&candidates, PriceOrigin::Override)
-            .or_else(|| self.builtin.first(&candidates, PriceOrigin::Builtin))
+            .first(provider, model, PriceOrigin::Override)
+            .or_else(|| self.builtin.first(provider, model, PriceOrigin::Builtin))
     }
 
-    /// What a usage of a model costs.
+    /// What the tokens of a call cost at the standard rate; [`price_call`](Self::price_call) with nothing
+    /// else counted.
     ///
     /// # Errors
     /// Why that cannot be said.
@@ -168,12 +228,25 @@ impl PriceBook {
         model: &str,
         usage: &TokenUsage,
     ) -> Result<Priced, Unpriced> {
+        self.price_call(provider, model, &Billable::from(*usage))
+    }
+
+    /// What a call of a model costs.
+    ///
+    /// # Errors
+    /// Why that cannot be said.
+    pub fn price_call(
+        &self,
+        provider: Option<&str>,
+        model: &str,
+        call: &Billable,
+    ) -> Result<Priced, Unpriced> {
         let found = self
             .lookup(provider, model)
             .ok_or_else(|| Unpriced::UnknownModel {
                 model: full_name(provider, model),
             })?;
-        price(&found, usage)
+        price(&found, call)
     }
 
     /// Where the bundled map was taken from.
@@ -185,8 +258,14 @@ impl PriceBook {
     /// Every key of the book in no particular order, with its entry; a user's first.
     pub fn entries(&self) -> impl Iterator<Item = Match<'_>> {
         self.overrides
-            .matches(PriceOrigin::Override)
-            .chain(self.builtin.matches(PriceOrigin::Builtin))
+            .models
+            .iter()
+            .map(|(key, entry)| Match::new(key, entry, PriceOrigin::Override, MatchedBy::Name))
+            .chain(
+                self.builtin.models.iter().map(|(key, entry)| {
+                    Match::new(key, entry, PriceOrigin::Builtin, MatchedBy::Name)
+                }),
+            )
     }
 }
 
@@ -197,65 +276,5 @@ fn full_name(provider: Option<&str>, model: &str) -> String {
             format!("{provider}/{model}")
         }
         _ => model.to_owned(),
-    }
-}
-
-/// The entries of one source.
-#[derive(Debug, Default)]
-struct Layer {
-    models: HashMap<String, Entry>,
-    /// The keys that are not in lower case, by what they are in it.
-    by_lower_case: HashMap<String, String>,
-}
-
-impl Layer {
-    fn new(models: HashMap<String, Entry>) -> Self {
-        let by_lower_case = models
-            .keys()
-            .map(|key| (key.to_lowercase(), key))
-            .filter(|(lower, key)| lower != *key)
-            .map(|(lower, key)| (lower, key.clone()))
-            .collect();
-        Self {
-            models,
-            by_lower_case,
-        }
-    }
-
-    fn first(&self, candidates: &[Candidate], origin: PriceOrigin) -> Option<Match<'_>> {
-        candidates.iter().find_map(|candidate| {
-            let (key, entry) = self.get(&candidate.key)?;
-            candidate
-                .accepts(&entry.provider)
-                .then_some(Match { key, entry, origin })
-        })
-    }
-
-    fn get(&self, key: &str) -> Option<(&str, &Entry)> {
-        if let Some((key, entry)) = self.models.get_key_value(key) {
-            return Some((key, entry));
-        }
-        let lower = key.to_lowercase();
-        let key = self.by_lower_case.get(&lower).unwrap_or(&lower);
-        self.models
-            .get_key_value(key)
-            .map(|(key, entry)| (key.as_str(), entry))
-    }
-
-    fn matches(&self, origin: PriceOrigin) -> impl Iterator<Item = Match<'_>> {
-        self.models
-            .iter()
-            .map(move |(key, entry)| Match { key, entry, origin })
-    }
-}
-
-impl Entry {
-    /// An entry with a user's prices: for any provider, by tokens.
-    pub(super) fn stated(prices: super::entry::Prices) -> Self {
-        Self {
-            mode: Mode::ByTokens,
-            prices,
-            ..Self::default()
-        }
     }
 }

@@ -2,6 +2,9 @@
 
 use rust_decimal::Decimal;
 
+use super::kind::Kind;
+use crate::billable::ServiceTier;
+
 /// One model's prices.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Entry {
@@ -9,78 +12,78 @@ pub(crate) struct Entry {
     pub(crate) provider: Box<str>,
     pub(crate) mode: Mode,
     pub(crate) prices: Prices,
-    /// What is charged beside tokens.
-    pub(crate) beside_tokens: BesideTokens,
-    /// Prices of the whole call above so many input tokens, highest first.
-    pub(crate) tiers: Vec<Tier>,
     /// Prices of the whole call by ranges of input tokens, lowest first.
-    pub(crate) ranges: Vec<Range>,
+    pub(crate) ranges: Box<[Range]>,
+    /// What is charged that no usage counts, such as images that come out.
+    pub(crate) has_uncounted_charges: bool,
+    /// Every web search is charged; else a call with any is charged once.
+    pub(crate) each_search_counts: bool,
 }
 
-/// USD per token; `None` where nothing is stated, which is not the same as 0.
+/// USD per unit, as stated: what is not here is not stated, which is not the same as 0.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Prices {
-    pub(crate) input: Option<Decimal>,
-    pub(crate) output: Option<Decimal>,
-    pub(crate) cache_read: Option<Decimal>,
-    pub(crate) cache_write_5m: Option<Decimal>,
-    pub(crate) cache_write_1h: Option<Decimal>,
-    pub(crate) audio_input: Option<Decimal>,
-    pub(crate) audio_output: Option<Decimal>,
-    pub(crate) image_input: Option<Decimal>,
-    pub(crate) image_output: Option<Decimal>,
-    pub(crate) reasoning: Option<Decimal>,
-}
+pub(crate) struct Prices(Box<[Stated]>);
 
-/// What a model is charged by that no usage counts. Its price by tokens is then not the whole.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum BesideTokens {
-    /// Nothing, as far as the map says.
-    #[default]
-    Nothing,
-    /// Media, time or characters, if there are any; a call that is text alone costs its tokens.
-    Media,
-    /// Every request.
-    EachRequest,
-}
-
-/// Which of the prices.
+/// One stated price.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Kind {
-    Input,
-    Output,
-    CacheRead,
-    CacheWrite5m,
-    CacheWrite1h,
-    AudioInput,
-    AudioOutput,
-    ImageInput,
-    ImageOutput,
-    Reasoning,
+pub(crate) struct Stated {
+    pub(crate) kind: Kind,
+    pub(crate) service: ServiceTier,
+    /// Counts for calls with more input tokens than this; 0 for any call.
+    pub(crate) above: u64,
+    pub(crate) price: Decimal,
 }
 
 impl Prices {
-    /// Where that price stands.
-    pub(crate) fn slot(&mut self, kind: Kind) -> &mut Option<Decimal> {
-        match kind {
-            Kind::Input => &mut self.input,
-            Kind::Output => &mut self.output,
-            Kind::CacheRead => &mut self.cache_read,
-            Kind::CacheWrite5m => &mut self.cache_write_5m,
-            Kind::CacheWrite1h => &mut self.cache_write_1h,
-            Kind::AudioInput => &mut self.audio_input,
-            Kind::AudioOutput => &mut self.audio_output,
-            Kind::ImageInput => &mut self.image_input,
-            Kind::ImageOutput => &mut self.image_output,
-            Kind::Reasoning => &mut self.reasoning,
-        }
+    pub(crate) fn new(mut stated: Vec<Stated>) -> Self {
+        // What every call asks for comes first.
+        stated.sort_by_key(|stated| (stated.above, stated.service as u8, stated.kind as u8));
+        Self(stated.into())
     }
-}
 
-#[derive(Clone, Debug)]
-pub(crate) struct Tier {
-    pub(crate) above: u64,
-    pub(crate) prices: Prices,
+    /// The price that stands exactly there.
+    pub(crate) fn at(&self, kind: Kind, service: ServiceTier, above: u64) -> Option<Decimal> {
+        self.0
+            .iter()
+            .find(|stated| {
+                stated.kind == kind && stated.above == above && stated.service == service
+            })
+            .map(|stated| stated.price)
+    }
+
+    /// The standard price for any number of input tokens.
+    pub(crate) fn flat(&self, kind: Kind) -> Option<Decimal> {
+        self.at(kind, ServiceTier::Standard, 0)
+    }
+
+    /// The price of a service tier, or the standard one.
+    pub(crate) fn of(&self, kind: Kind, service: ServiceTier, above: u64) -> Option<Decimal> {
+        let own = match service {
+            ServiceTier::Standard => None,
+            other => self.at(kind, other, above),
+        };
+        own.or_else(|| self.at(kind, ServiceTier::Standard, above))
+    }
+
+    /// The highest bound that so many input tokens exceed (or reach, if `inclusive`); 0 if none.
+    ///
+    /// As LiteLLM does: the standard input price makes a tier.
+    pub(crate) fn threshold(&self, prompt_tokens: u64, inclusive: bool) -> u64 {
+        self.0
+            .iter()
+            .filter(|stated| stated.kind == Kind::Input && stated.service == ServiceTier::Standard)
+            .map(|stated| stated.above)
+            .filter(|above| prompt_tokens > *above || inclusive && prompt_tokens == *above)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// True if a price above 0 is stated for any of `kinds`.
+    pub(crate) fn any_above_zero(&self, kinds: &[Kind]) -> bool {
+        self.0
+            .iter()
+            .any(|stated| kinds.contains(&stated.kind) && !stated.price.is_zero())
+    }
 }
 
 /// Counts for `from < input tokens <= to`.
@@ -98,9 +101,12 @@ pub(crate) enum Mode {
     Completion,
     Responses,
     Embedding,
-    /// A user's price: whatever the model is for, it is charged by its tokens.
-    ByTokens,
-    /// A kind that is not charged by the tokens of a usage alone.
+    Rerank,
+    Realtime,
+    Transcription,
+    /// A user's price: whatever the model is for, it is charged by what the price names.
+    Any,
+    /// A kind that this version does not price.
     Other(Box<str>),
     #[default]
     NotStated,
@@ -113,6 +119,9 @@ impl Mode {
             "completion" => Self::Completion,
             "responses" => Self::Responses,
             "embedding" => Self::Embedding,
+            "rerank" => Self::Rerank,
+            "realtime" => Self::Realtime,
+            "audio_transcription" => Self::Transcription,
             other => Self::Other(other.into()),
         }
     }
@@ -123,17 +132,17 @@ impl Mode {
             Self::Completion => "completion",
             Self::Responses => "responses",
             Self::Embedding => "embedding",
-            Self::ByTokens => "by tokens",
+            Self::Rerank => "rerank",
+            Self::Realtime => "realtime",
+            Self::Transcription => "audio_transcription",
+            Self::Any => "any",
             Self::Other(other) => other,
             Self::NotStated => "not stated",
         }
     }
 
     /// True if a usage of this kind can be priced.
-    pub(crate) const fn is_by_tokens(&self) -> bool {
-        matches!(
-            self,
-            Self::Chat | Self::Completion | Self::Responses | Self::Embedding | Self::ByTokens
-        )
+    pub(crate) const fn is_priced(&self) -> bool {
+        !matches!(self, Self::Other(_) | Self::NotStated)
     }
 }

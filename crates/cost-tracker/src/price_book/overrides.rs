@@ -1,87 +1,27 @@
 //! A user's own prices: the text of `config/prices.toml`.
 
+mod error;
+mod keys;
+
 use std::collections::HashMap;
 use std::ops::Range;
 
 use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::entry::{Entry, Kind, Prices};
+use super::entry::{Entry, Mode, Prices, Stated};
+use super::kind::Kind;
+use crate::billable::ServiceTier;
 use crate::exact;
 use crate::shown::shown;
+pub use error::OverrideError;
+use keys::{KEYS, SERVICES, Unit, names};
 
-/// What is wrong with a file of prices. Lines count from 1.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum OverrideError {
-    /// The text is not TOML.
-    #[error("line {line} of the prices: {message}")]
-    Syntax {
-        /// Where.
-        line: usize,
-        /// What the parser says.
-        message: String,
-    },
-    /// A key that has no meaning here: a slip would leave a price out.
-    #[error("line {line} of the prices: unknown key `{key}`, expected {expected}")]
-    UnknownKey {
-        /// Where.
-        line: usize,
-        /// The key.
-        key: String,
-        /// What may stand there.
-        expected: String,
-    },
-    /// Something else than a table.
-    #[error(
-        "line {line} of the prices: `{key}` must be a table, as in [models.\"openai/my-model\"]"
-    )]
-    NotATable {
-        /// Where.
-        line: usize,
-        /// The key.
-        key: String,
-    },
-    /// Not a decimal number of USD, 0 or more.
-    #[error(
-        "line {line} of the prices: `{key}` of `{model}` is {found}, expected USD per 1 million tokens, a number from 0 to 1000000"
-    )]
-    NotAPrice {
-        /// Where.
-        line: usize,
-        /// The model.
-        model: String,
-        /// The key.
-        key: String,
-        /// What stands there (shortened).
-        found: String,
-    },
-    /// A model that would be priced by nothing.
-    #[error(
-        "line {line} of the prices: `{model}` has neither `input_per_million` nor `output_per_million`"
-    )]
-    NoPrice {
-        /// Where.
-        line: usize,
-        /// The model.
-        model: String,
-    },
-}
-
-/// The keys of a model, and which price each sets.
-const KEYS: [(&str, Kind); 10] = [
-    ("input_per_million", Kind::Input),
-    ("cached_input_per_million", Kind::CacheRead),
-    ("cache_write_5m_per_million", Kind::CacheWrite5m),
-    ("cache_write_1h_per_million", Kind::CacheWrite1h),
-    ("audio_input_per_million", Kind::AudioInput),
-    ("image_input_per_million", Kind::ImageInput),
-    ("output_per_million", Kind::Output),
-    ("audio_output_per_million", Kind::AudioOutput),
-    ("image_output_per_million", Kind::ImageOutput),
-    ("reasoning_per_million", Kind::Reasoning),
-];
+/// The key of the list of tiers, and of the bound inside one.
+const TIERS: &str = "tiers";
+const ABOVE: &str = "above_tokens";
 
 pub(super) fn parse_overrides(text: &str) -> Result<HashMap<String, Entry>, OverrideError> {
     let file = File { text };
@@ -92,22 +32,11 @@ pub(super) fn parse_overrides(text: &str) -> Result<HashMap<String, Entry>, Over
     let mut entries = HashMap::new();
     for (key, value) in document.get_ref() {
         if key.get_ref() != "models" {
-            return Err(OverrideError::UnknownKey {
-                line: file.line(key.span()),
-                key: shown(key.get_ref()),
-                expected: "`models`".to_owned(),
-            });
+            return Err(file.unknown_key(key.span(), key.get_ref(), "`models`".to_owned()));
         }
         for (model, value) in file.table("models", value)? {
-            let model_name = model.get_ref().as_ref();
-            let prices = file.prices(model_name, value)?;
-            if prices.input.is_none() && prices.output.is_none() {
-                return Err(OverrideError::NoPrice {
-                    line: file.line(model.span()),
-                    model: shown(model_name),
-                });
-            }
-            entries.insert(model_name.to_owned(), Entry::stated(prices));
+            let entry = Reader::new(&file, model.get_ref()).entry(model.span(), value)?;
+            entries.insert(model.get_ref().as_ref().to_owned(), entry);
         }
     }
     Ok(entries)
@@ -123,6 +52,14 @@ impl File<'_> {
         before.matches('\n').count() + 1
     }
 
+    fn unknown_key(&self, span: Range<usize>, key: &str, expected: String) -> OverrideError {
+        OverrideError::UnknownKey {
+            line: self.line(span),
+            key: shown(key),
+            expected,
+        }
+    }
+
     fn table<'v, 'i>(
         &self,
         key: &str,
@@ -136,43 +73,176 @@ impl File<'_> {
                 key: shown(key),
             })
     }
+}
 
-    fn prices(&self, model: &str, value: &Spanned<DeValue<'_>>) -> Result<Prices, OverrideError> {
-        let mut prices = Prices::default();
-        for (key, value) in self.table(model, value)? {
-            let Some((_, kind)) = KEYS.iter().find(|(name, _)| name == key.get_ref()) else {
-                return Err(OverrideError::UnknownKey {
-                    line: self.line(key.span()),
-                    key: shown(key.get_ref()),
-                    expected: format!("one of {}", KEYS.map(|(name, _)| name).join(", ")),
-                });
-            };
-            *prices.slot(*kind) = Some(self.price(model, key.get_ref(), value)?);
+/// Reads one model.
+struct Reader<'a> {
+    file: &'a File<'a>,
+    model: &'a str,
+    prices: Vec<Stated>,
+}
+
+type Value<'i> = Spanned<DeValue<'i>>;
+
+impl<'a> Reader<'a> {
+    const fn new(file: &'a File<'a>, model: &'a str) -> Self {
+        Self {
+            file,
+            model,
+            prices: Vec::new(),
         }
-        Ok(prices)
     }
 
-    /// A price per token, from the digits in the file: `0.1` is a tenth, not the float next to it.
-    fn price(
-        &self,
-        model: &str,
-        key: &str,
-        value: &Spanned<DeValue<'_>>,
-    ) -> Result<Decimal, OverrideError> {
-        let text = match value.get_ref() {
-            DeValue::Integer(number) if number.radix() == 10 => number.as_str(),
-            DeValue::Float(number) => number.as_str(),
-            _ => "",
+    fn entry(mut self, span: Range<usize>, value: &Value<'_>) -> Result<Entry, OverrideError> {
+        for (key, value) in self.file.table(self.model, value)? {
+            if key.get_ref() == TIERS {
+                self.tiers(value)?;
+            } else {
+                self.price_or_service(0, key, value, TIERS)?;
+            }
+        }
+        let states_a_price = self.prices.iter().any(|stated| {
+            stated.above == 0
+                && stated.service == ServiceTier::Standard
+                && keys::stands_alone(stated.kind)
+        });
+        if !states_a_price {
+            return Err(OverrideError::NoPrice {
+                line: self.file.line(span),
+                model: shown(self.model),
+            });
+        }
+        Ok(Entry {
+            mode: Mode::Any,
+            each_search_counts: true,
+            prices: Prices::new(self.prices),
+            ..Entry::default()
+        })
+    }
+
+    fn tiers(&mut self, value: &Value<'_>) -> Result<(), OverrideError> {
+        let not_a_list = || OverrideError::NotAListOfTiers {
+            line: self.file.line(value.span()),
+            model: shown(self.model),
         };
-        exact::parse(text)
-            .filter(|price| !price.is_sign_negative() || price.is_zero())
-            .filter(|price| *price <= Decimal::from(1_000_000))
-            .and_then(exact::per_one)
-            .ok_or_else(|| OverrideError::NotAPrice {
-                line: self.line(value.span()),
-                model: shown(model),
-                key: key.to_owned(),
-                found: shown(self.text.get(value.span()).unwrap_or_default()),
+        let tiers = value.get_ref().as_array().ok_or_else(not_a_list)?;
+        for tier in tiers {
+            self.tier(tier)?;
+        }
+        Ok(())
+    }
+
+    fn tier(&mut self, value: &Value<'_>) -> Result<(), OverrideError> {
+        let table = self.file.table(TIERS, value)?;
+        let above = self.bound(table, value.span())?;
+        let mut input_is_stated = false;
+        for (key, value) in table {
+            if key.get_ref() == ABOVE {
+                continue;
+            }
+            input_is_stated |= key.get_ref() == "input_per_million";
+            self.price_or_service(above, key, value, ABOVE)?;
+        }
+        if input_is_stated {
+            return Ok(());
+        }
+        Err(OverrideError::TierWithoutInput {
+            line: self.file.line(value.span()),
+            model: shown(self.model),
+            above,
+        })
+    }
+
+    /// The number of input tokens above which a tier counts.
+    fn bound(&self, table: &DeTable<'_>, span: Range<usize>) -> Result<u64, OverrideError> {
+        let stated = table.iter().find(|(key, _)| key.get_ref() == ABOVE);
+        let bound = stated
+            .and_then(|(_, value)| number(value))
+            .filter(|bound| bound.fract().is_zero())
+            .and_then(|bound| bound.to_u64())
+            .filter(|bound| *bound > 0);
+        let taken = |bound: &u64| self.prices.iter().any(|stated| stated.above == *bound);
+        bound
+            .filter(|bound| !taken(bound))
+            .ok_or_else(|| OverrideError::NotABound {
+                line: self
+                    .file
+                    .line(stated.map_or(span, |(_, value)| value.span())),
+                model: shown(self.model),
             })
     }
+
+    /// `input_per_million = 1`, or `flex = { … }` with the same keys inside.
+    fn price_or_service(
+        &mut self,
+        above: u64,
+        key: &Spanned<std::borrow::Cow<'_, str>>,
+        value: &Value<'_>,
+        also: &str,
+    ) -> Result<(), OverrideError> {
+        let service = SERVICES.iter().find(|(name, _)| name == key.get_ref());
+        let Some((name, service)) = service else {
+            return self.price(above, ServiceTier::Standard, key, value, also);
+        };
+        for (key, value) in self.file.table(name, value)? {
+            self.price(above, *service, key, value, "")?;
+        }
+        Ok(())
+    }
+
+    fn price(
+        &mut self,
+        above: u64,
+        service: ServiceTier,
+        key: &Spanned<std::borrow::Cow<'_, str>>,
+        value: &Value<'_>,
+        also: &str,
+    ) -> Result<(), OverrideError> {
+        let name: &str = key.get_ref();
+        let Some((_, kind, unit)) = KEYS.iter().find(|(known, ..)| *known == name) else {
+            return Err(self.file.unknown_key(key.span(), name, names(also)));
+        };
+        // What is counted beside tokens has one price; a tier of it would never be asked for.
+        if (above > 0 || service != ServiceTier::Standard) && !keys::has_tiers(*kind) {
+            return Err(OverrideError::NoTierFor {
+                line: self.file.line(key.span()),
+                model: shown(self.model),
+                key: name.to_owned(),
+            });
+        }
+        let price = self.amount(name, value, *unit)?;
+        let also_small = (*kind == Kind::WebSearch).then_some(Kind::WebSearchSmall);
+        for kind in [Some(*kind), also_small].into_iter().flatten() {
+            self.prices.push(Stated {
+                kind,
+                service,
+                above,
+                price,
+            });
+        }
+        Ok(())
+    }
+
+    /// A price for one unit, from the digits in the file: `0.1` is a tenth, not the float next to it.
+    fn amount(&self, key: &str, value: &Value<'_>, unit: Unit) -> Result<Decimal, OverrideError> {
+        number(value)
+            .filter(|price| !price.is_sign_negative() || price.is_zero())
+            .filter(|price| *price <= Decimal::from(1_000_000))
+            .and_then(|price| unit.per_one(price))
+            .ok_or_else(|| OverrideError::NotAPrice {
+                line: self.file.line(value.span()),
+                model: shown(self.model),
+                key: key.to_owned(),
+                unit: unit.as_str(),
+                found: shown(self.file.text.get(value.span()).unwrap_or_default()),
+            })
+    }
+}
+
+fn number(value: &Value<'_>) -> Option<Decimal> {
+    exact::parse(match value.get_ref() {
+        DeValue::Integer(number) if number.radix() == 10 => number.as_str(),
+        DeValue::Float(number) => number.as_str(),
+        _ => "",
+    })
 }

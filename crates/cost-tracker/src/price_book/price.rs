@@ -2,16 +2,13 @@
 
 use std::fmt;
 
-use event_payloads::{TokenUsage, Usd};
+use event_payloads::Usd;
 use rust_decimal::Decimal;
 
-use super::book::{Match, PriceOrigin};
-use super::entry::BesideTokens;
-use super::rates::{Rate, Rates};
-use super::split::Split;
-use crate::exact;
+use super::book::PriceOrigin;
+use crate::billable::ServiceTier;
 
-/// A kind of token that can have a price of its own.
+/// What can have a price of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Dimension {
@@ -27,14 +24,92 @@ pub enum Dimension {
     AudioInput,
     /// Images in.
     ImageInput,
+    /// Video in.
+    VideoInput,
     /// Output that is nothing more special.
     Output,
     /// Audio out.
     AudioOutput,
     /// Images out.
     ImageOutput,
+    /// Video out.
+    VideoOutput,
     /// Reasoning, which is output that nobody sees.
     Reasoning,
+    /// Tokens of cited sources.
+    Citation,
+    /// The request itself.
+    Request,
+    /// Queries, or search units of a rerank.
+    Query,
+    /// Characters in.
+    Character,
+    /// Images in, by number.
+    Image,
+    /// Video in, by seconds.
+    VideoSecond,
+    /// Audio in, by seconds.
+    AudioSecond,
+    /// The time that the call took, by seconds.
+    CallSecond,
+    /// Web searches by the provider.
+    WebSearch,
+    /// Queries to a map service by the provider.
+    MapSearch,
+    /// Pages opened by the provider's browser.
+    PageOpened,
+}
+
+impl Dimension {
+    /// The word for it in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::CachedInput => "cached_input",
+            Self::CacheWrite5m => "cache_write_5m",
+            Self::CacheWrite1h => "cache_write_1h",
+            Self::AudioInput => "audio_input",
+            Self::ImageInput => "image_input",
+            Self::VideoInput => "video_input",
+            Self::Output => "output",
+            Self::AudioOutput => "audio_output",
+            Self::ImageOutput => "image_output",
+            Self::VideoOutput => "video_output",
+            Self::Reasoning => "reasoning",
+            Self::Citation => "citation",
+            Self::Request => "request",
+            Self::Query => "query",
+            Self::Character => "character",
+            Self::Image => "image",
+            Self::VideoSecond => "video_second",
+            Self::AudioSecond => "audio_second",
+            Self::CallSecond => "call_second",
+            Self::WebSearch => "web_search",
+            Self::MapSearch => "map_search",
+            Self::PageOpened => "page_opened",
+        }
+    }
+
+    /// True if it counts tokens of the usage's input or output.
+    #[must_use]
+    pub const fn is_tokens(self) -> bool {
+        matches!(
+            self,
+            Self::Input
+                | Self::CachedInput
+                | Self::CacheWrite5m
+                | Self::CacheWrite1h
+                | Self::AudioInput
+                | Self::ImageInput
+                | Self::VideoInput
+                | Self::Output
+                | Self::AudioOutput
+                | Self::ImageOutput
+                | Self::VideoOutput
+                | Self::Reasoning
+        )
+    }
 }
 
 impl fmt::Display for Dimension {
@@ -46,10 +121,23 @@ impl fmt::Display for Dimension {
             Self::CacheWrite1h => "1-hour cache writing",
             Self::AudioInput => "audio input",
             Self::ImageInput => "image input",
+            Self::VideoInput => "video input",
             Self::Output => "output",
             Self::AudioOutput => "audio output",
             Self::ImageOutput => "image output",
+            Self::VideoOutput => "video output",
             Self::Reasoning => "reasoning",
+            Self::Citation => "citation",
+            Self::Request => "request",
+            Self::Query => "query",
+            Self::Character => "character",
+            Self::Image => "image",
+            Self::VideoSecond => "second of video",
+            Self::AudioSecond => "second of audio",
+            Self::CallSecond => "second of the call",
+            Self::WebSearch => "web search",
+            Self::MapSearch => "map search",
+            Self::PageOpened => "opened page",
         })
     }
 }
@@ -66,20 +154,41 @@ pub enum Basis {
     AsOutput,
     /// None is stated; the image output price stands in.
     AsImageOutput,
-    /// None is stated; LiteLLM's rule is not to charge these tokens, and we follow it visibly.
+    /// No price for a batch is stated; half of the standard one stands in, as is usual.
+    HalfInBatch,
+    /// None is stated; what the provider publishes for all of its models stands in, as LiteLLM's
+    /// calculator does it.
+    Customary,
+    /// None is stated; LiteLLM's rule is not to charge this, and we follow it visibly.
     NotStated,
+}
+
+impl Basis {
+    /// The word for it in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stated => "stated",
+            Self::AsInput => "as_input",
+            Self::AsOutput => "as_output",
+            Self::AsImageOutput => "as_image_output",
+            Self::HalfInBatch => "half_in_batch",
+            Self::Customary => "customary",
+            Self::NotStated => "not_stated",
+        }
+    }
 }
 
 /// One dimension of a price.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// Which tokens.
+    /// What is charged.
     pub dimension: Dimension,
-    /// How many; never 0.
-    pub tokens: u64,
-    /// USD for one of them.
+    /// How many tokens or other units; never 0. Whole but for seconds.
+    pub quantity: Decimal,
+    /// USD for one of them, surcharges included.
     pub unit_price: Usd,
-    /// USD for all of them: exactly `tokens × unit_price`.
+    /// USD for all of them: exactly `quantity × unit_price`.
     pub amount: Usd,
     /// Where the unit price comes from.
     pub basis: Basis,
@@ -94,7 +203,11 @@ pub struct Priced {
     pub key: String,
     /// Who stated them.
     pub origin: PriceOrigin,
-    /// The parts; a dimension without tokens has no line.
+    /// The class of service that was priced.
+    pub service_tier: ServiceTier,
+    /// What every unit price was multiplied by for the place or mode of the call; 1 if by nothing.
+    pub factor: Decimal,
+    /// The parts; a dimension without units has no line.
     pub lines: Vec<Line>,
 }
 
@@ -110,9 +223,10 @@ pub enum Unpriced {
         /// The model as asked, with its provider.
         model: String,
     },
-    /// The model is listed, but not with a price for tokens that were used.
+    /// The model is listed, but not with a price for what was used.
     #[error(
-        "`{key}` is listed without a price for its {dimension} tokens; add one as [models.\"{key}\"] in config/prices.toml"
+        "`{key}` is listed without a price for its {dimension} {unit}; add one as [models.\"{key}\"] in config/prices.toml",
+        unit = if dimension.is_tokens() { "tokens" } else { "units" }
     )]
     NoPriceForTokens {
         /// The key that matched.
@@ -120,9 +234,9 @@ pub enum Unpriced {
         /// The first dimension without a price.
         dimension: Dimension,
     },
-    /// The model is of a kind that is not charged by the tokens of a usage.
+    /// The model is of a kind that this version does not price.
     #[error(
-        "`{key}` is of mode {mode}, this version prices chat, completion, responses and embedding"
+        "`{key}` is of mode {mode}, this version prices chat, completion, responses, embedding, rerank, realtime and audio_transcription"
     )]
     Mode {
         /// The key that matched.
@@ -130,9 +244,10 @@ pub enum Unpriced {
         /// Its mode.
         mode: String,
     },
-    /// The model is charged by something that no usage counts, so its tokens are not the whole price.
+    /// The model is charged by something that the usage does not count, so its tokens are not the
+    /// whole price.
     #[error(
-        "`{key}` is not charged by tokens alone, and the usage does not count the rest (requests, media, time)"
+        "`{key}` is not charged by tokens alone, and the usage does not count the rest (media, time, searches)"
     )]
     ChargedBesideTokens {
         /// The key that matched.
@@ -161,136 +276,4 @@ pub enum Unpriced {
         /// The usage's total.
         tokens: u64,
     },
-}
-
-pub(super) fn price(found: &Match<'_>, usage: &TokenUsage) -> Result<Priced, Unpriced> {
-    let entry = found.entry();
-    if !entry.mode.is_by_tokens() {
-        return Err(Unpriced::Mode {
-            key: found.key().to_owned(),
-            mode: found.mode().to_owned(),
-        });
-    }
-    check(usage)?;
-    let lines = lines(found, usage)?;
-    let total = total(&lines).ok_or_else(|| overflow(found, usage))?;
-    // A model that makes songs or images may state its tokens as free; its calls are not.
-    let hides_charges = match entry.beside_tokens {
-        BesideTokens::Nothing => false,
-        BesideTokens::Media => total.is_zero(),
-        BesideTokens::EachRequest => true,
-    };
-    if hides_charges {
-        return Err(Unpriced::ChargedBesideTokens {
-            key: found.key().to_owned(),
-        });
-    }
-    Ok(Priced {
-        total,
-        key: found.key().to_owned(),
-        origin: found.origin(),
-        lines,
-    })
-}
-
-fn lines(found: &Match<'_>, usage: &TokenUsage) -> Result<Vec<Line>, Unpriced> {
-    let rule = found.rule();
-    let split = Split::of(usage, rule);
-    let rates = Rates::of(found.entry(), rule, usage.prompt_tokens);
-    let no_price = |dimension| Unpriced::NoPriceForTokens {
-        key: found.key().to_owned(),
-        dimension,
-    };
-    let mut lines = Vec::with_capacity(4);
-    for (dimension, tokens, rate) in dimensions(&split, &rates) {
-        if tokens == 0 {
-            continue;
-        }
-        if rate.price.is_none() && matches!(dimension, Dimension::Input | Dimension::Output) {
-            return Err(no_price(dimension));
-        }
-        lines.push(line(dimension, tokens, rate).ok_or_else(|| overflow(found, usage))?);
-    }
-    // Nothing but dimensions that have no price: a zero that nobody has stated.
-    match lines.first() {
-        Some(first) if lines.iter().all(|line| line.basis == Basis::NotStated) => {
-            Err(no_price(first.dimension))
-        }
-        _ => Ok(lines),
-    }
-}
-
-fn total(lines: &[Line]) -> Option<Usd> {
-    let sum = lines.iter().try_fold(Decimal::ZERO, |sum, line| {
-        exact::plus(sum, line.amount.as_decimal())
-    })?;
-    Usd::new(sum).ok()
-}
-
-fn overflow(found: &Match<'_>, usage: &TokenUsage) -> Unpriced {
-    Unpriced::Overflow {
-        key: found.key().to_owned(),
-        tokens: usage.total_tokens,
-    }
-}
-
-fn check(usage: &TokenUsage) -> Result<(), Unpriced> {
-    let contradiction = Unpriced::DoesNotAddUp {
-        prompt: usage.prompt_tokens,
-        completion: usage.completion_tokens,
-        total: usage.total_tokens,
-    };
-    let kinds_out = usage
-        .reasoning_tokens
-        .checked_add(usage.audio_completion_tokens)
-        .and_then(|sum| sum.checked_add(usage.image_completion_tokens));
-    if !usage.adds_up() || kinds_out.is_none_or(|sum| sum > usage.completion_tokens) {
-        return Err(contradiction);
-    }
-    if usage.total_tokens == 0 {
-        return Err(Unpriced::NoTokens);
-    }
-    Ok(())
-}
-
-fn dimensions(split: &Split, rates: &Rates) -> [(Dimension, u64, Rate); 10] {
-    [
-        (Dimension::Input, split.input, rates.input),
-        (Dimension::CachedInput, split.cache_read, rates.cache_read),
-        (
-            Dimension::CacheWrite5m,
-            split.cache_write_5m,
-            rates.cache_write_5m,
-        ),
-        (
-            Dimension::CacheWrite1h,
-            split.cache_write_1h,
-            rates.cache_write_1h,
-        ),
-        (Dimension::AudioInput, split.audio_input, rates.audio_input),
-        (Dimension::ImageInput, split.image_input, rates.image_input),
-        (Dimension::Output, split.output, rates.output),
-        (
-            Dimension::AudioOutput,
-            split.audio_output,
-            rates.audio_output,
-        ),
-        (
-            Dimension::ImageOutput,
-            split.image_output,
-            rates.image_output,
-        ),
-        (Dimension::Reasoning, split.reasoning, rates.reasoning),
-    ]
-}
-
-fn line(dimension: Dimension, tokens: u64, rate: Rate) -> Option<Line> {
-    let unit_price = rate.price.unwrap_or(Decimal::ZERO);
-    Some(Line {
-        dimension,
-        tokens,
-        unit_price: Usd::new(unit_price).ok()?,
-        amount: Usd::new(exact::times(unit_price, tokens)?).ok()?,
-        basis: rate.basis,
-    })
 }

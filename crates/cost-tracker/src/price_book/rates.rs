@@ -6,39 +6,13 @@
 use rust_decimal::Decimal;
 
 use super::entry::{Entry, Prices, Range};
+use super::kind::Kind;
 use super::price::Basis;
+use super::rule::Rule;
+use crate::billable::ServiceTier;
+use crate::exact;
 
-/// By whose rules a usage is divided and priced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rule {
-    /// What nearly every provider has.
-    Generic,
-    /// A tier begins *at* its bound, and output is one kind.
-    Xai,
-    /// Cached input and the rest; no tiers.
-    Fireworks,
-    /// No cache price; reasoning apart.
-    Perplexity,
-    /// What has no cache price costs as input; ranges.
-    Dashscope,
-    /// A price that a user stated: what it leaves out costs as input or output, never nothing.
-    Stated,
-}
-
-impl Rule {
-    /// The rule for an entry of LiteLLM's map.
-    pub(super) fn of_provider(provider: &str) -> Self {
-        match provider {
-            "xai" => Self::Xai,
-            "perplexity" => Self::Perplexity,
-            "dashscope" | "qwencloud" | "qwen_ai_platform" => Self::Dashscope,
-            _ if provider.starts_with("fireworks_ai") => Self::Fireworks,
-            _ => Self::Generic,
-        }
-    }
-}
-
-/// The price of one token of one dimension, and why it is that.
+/// The price of one unit of one dimension, and why it is that.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rate {
     /// `None`: nothing is stated, and nothing else stands in.
@@ -48,7 +22,7 @@ pub(super) struct Rate {
 
 impl Rate {
     /// The dimension's own price, or none.
-    fn own(price: Option<Decimal>) -> Self {
+    pub(super) fn own(price: Option<Decimal>) -> Self {
         let basis = if price.is_some() {
             Basis::Stated
         } else {
@@ -57,11 +31,19 @@ impl Rate {
         Self { price, basis }
     }
 
-    /// The dimension's own price, or another's.
-    fn or(price: Option<Decimal>, other: Self, basis: Basis) -> Self {
+    /// A price that LiteLLM's calculator holds for models that state none.
+    pub(super) fn customary(price: Decimal) -> Self {
+        Self {
+            price: Some(price),
+            basis: Basis::Customary,
+        }
+    }
+
+    fn or(price: Option<Decimal>, other: impl FnOnce() -> Self, basis: Basis) -> Self {
         if price.is_some() {
             return Self::own(price);
         }
+        let other = other();
         match other.price {
             Some(_) => Self {
                 price: other.price,
@@ -70,42 +52,234 @@ impl Rate {
             None => Self::own(None),
         }
     }
-
-    fn or_input(price: Option<Decimal>, input: Self) -> Self {
-        Self::or(price, input, Basis::AsInput)
-    }
-
-    fn or_output(price: Option<Decimal>, output: Self) -> Self {
-        Self::or(price, output, Basis::AsOutput)
-    }
 }
 
-pub(super) struct Rates {
-    pub(super) input: Rate,
-    pub(super) cache_read: Rate,
-    pub(super) cache_write_5m: Rate,
-    pub(super) cache_write_1h: Rate,
-    pub(super) audio_input: Rate,
-    pub(super) image_input: Rate,
-    pub(super) output: Rate,
-    pub(super) audio_output: Rate,
-    pub(super) image_output: Rate,
-    pub(super) reasoning: Rate,
+/// Where the rates of one call stand.
+#[derive(Clone, Copy)]
+pub(super) struct Rates<'a> {
+    flat: &'a Prices,
+    rule: Rule,
+    service: ServiceTier,
+    /// The bound of the tier that counts; 0 for none.
+    above: u64,
+    range: Option<&'a Prices>,
 }
 
-impl Rates {
+impl<'a> Rates<'a> {
     /// The rates for a call with so many input tokens.
-    pub(super) fn of(entry: &Entry, rule: Rule, prompt_tokens: u64) -> Self {
-        match rule {
-            // Without ranges and tiers; of what `Split` does not tell apart the rate does not matter.
-            Rule::Stated | Rule::Fireworks | Rule::Perplexity => fall_back_to_text(&entry.prices),
-            Rule::Dashscope => match range(entry, prompt_tokens) {
-                Some(range) => dashscope_ranged(entry, &range.prices),
-                None => dashscope_flat(&entry.prices),
+    pub(super) fn of(
+        entry: &'a Entry,
+        rule: Rule,
+        service: ServiceTier,
+        prompt_tokens: u64,
+    ) -> Self {
+        let range = rule
+            .has_ranges()
+            .then(|| range(entry, prompt_tokens))
+            .flatten()
+            // In the generic rule a range without an input price is none.
+            .filter(|range| rule == Rule::Dashscope || range.prices.flat(Kind::Input).is_some());
+        Self {
+            flat: &entry.prices,
+            rule,
+            service: if rule.has_service_tiers() {
+                service
+            } else {
+                ServiceTier::Standard
             },
-            Rule::Generic | Rule::Xai => match range(entry, prompt_tokens) {
-                Some(range) if range.prices.input.is_some() => generic_ranged(entry, &range.prices),
-                _ => generic(entry, prompt_tokens, rule == Rule::Xai),
+            above: if rule.has_tiers() {
+                entry
+                    .prices
+                    .threshold(prompt_tokens, rule.tier_begins_at_its_bound())
+            } else {
+                0
+            },
+            range: range.map(|range| &range.prices),
+        }
+    }
+
+    /// The rate of one kind of token.
+    pub(super) fn rate(&self, kind: Kind) -> Rate {
+        if self.rule == Rule::Batch {
+            return self.batch(kind);
+        }
+        match (self.rule, self.range) {
+            (Rule::Dashscope, Some(range)) => self.dashscope_ranged(range, kind),
+            (Rule::Generic | Rule::Xai, Some(range)) => self.generic_ranged(range, kind),
+            (Rule::Generic | Rule::Xai, None) => self.generic(kind),
+            // One price for both lives of a cache.
+            (Rule::Dashscope, None) if kind == Kind::CacheWrite1h => self.rate(Kind::CacheWrite5m),
+            _ => self.fall_back_to_text(kind),
+        }
+    }
+
+    /// The price for this tier and class of service, else of the class, else the standard one.
+    fn tiered(&self, kind: Kind) -> Option<Decimal> {
+        let in_tier = match self.above {
+            0 => None,
+            above => self.flat.of(kind, self.service, above),
+        };
+        in_tier.or_else(|| self.flat.of(kind, self.service, 0))
+    }
+
+    /// A user's price, and calculators that know text alone: what is not stated costs as text.
+    fn fall_back_to_text(&self, kind: Kind) -> Rate {
+        let own = self.tiered(kind);
+        match kind {
+            Kind::CacheRead
+            | Kind::CacheWrite5m
+            | Kind::AudioInput
+            | Kind::ImageInput
+            | Kind::VideoInput => Rate::or(own, || self.rate(Kind::Input), Basis::AsInput),
+            Kind::CacheWrite1h => match own {
+                None => self.rate(Kind::CacheWrite5m),
+                stated => Rate::own(stated),
+            },
+            Kind::AudioOutput | Kind::ImageOutput | Kind::VideoOutput | Kind::Reasoning => {
+                Rate::or(own, || self.rate(Kind::Output), Basis::AsOutput)
+            }
+            _ => Rate::own(own),
+        }
+    }
+
+    /// Tiers change the text and cache prices of the whole call; media and reasoning prices have none.
+    fn generic(&self, kind: Kind) -> Rate {
+        match kind {
+            Kind::Output => self.generic_output(),
+            Kind::Reasoning => self.generic_reasoning(),
+            Kind::AudioInput => Rate::own(self.flat.of(kind, self.service, 0)),
+            Kind::ImageInput
+            | Kind::VideoInput
+            | Kind::AudioOutput
+            | Kind::ImageOutput
+            | Kind::VideoOutput => self.media(kind),
+            _ => Rate::own(self.tiered(kind)),
+        }
+    }
+
+    fn generic_output(&self) -> Rate {
+        if self.above > 0
+            && let Some(price) = self.flat.of(Kind::Output, self.service, self.above)
+        {
+            return Rate::own(Some(price));
+        }
+        // A model that makes images may state no text price, or 0; its image price counts for text too.
+        let own = self.flat.of(Kind::Output, self.service, 0);
+        match (own, self.flat.flat(Kind::ImageOutput)) {
+            (None, Some(image)) => Rate {
+                price: Some(image),
+                basis: Basis::AsImageOutput,
+            },
+            (Some(price), Some(image)) if price.is_zero() => Rate {
+                price: Some(image),
+                basis: Basis::AsImageOutput,
+            },
+            _ => Rate::own(own),
+        }
+    }
+
+    fn generic_reasoning(&self) -> Rate {
+        let as_output = || Rate::or(None, || self.generic_output(), Basis::AsOutput);
+        if self.service != ServiceTier::Standard {
+            let of_service = self.flat.at(Kind::Reasoning, self.service, 0);
+            if of_service.is_some() {
+                return Rate::own(of_service);
+            }
+            // A class of service with an output price of its own has reasoning at that price.
+            if self.flat.at(Kind::Output, self.service, 0).is_some() {
+                return as_output();
+            }
+        }
+        match self.flat.flat(Kind::Reasoning) {
+            None => as_output(),
+            stated => Rate::own(stated),
+        }
+    }
+
+    /// Media have one price for every tier and class; without one, input costs as the standard text.
+    fn media(&self, kind: Kind) -> Rate {
+        let own = self.flat.flat(kind);
+        match kind {
+            Kind::ImageInput | Kind::VideoInput => Rate::or(
+                own,
+                || Rate::own(self.flat.flat(Kind::Input)),
+                Basis::AsInput,
+            ),
+            _ => Rate::or(own, || self.rate(Kind::Output), Basis::AsOutput),
+        }
+    }
+
+    fn generic_ranged(&self, range: &Prices, kind: Kind) -> Rate {
+        let input = || Rate::own(range.flat(Kind::Input));
+        match kind {
+            Kind::Input => input(),
+            Kind::CacheRead | Kind::CacheWrite5m => {
+                Rate::or(range.flat(kind), input, Basis::AsInput)
+            }
+            Kind::CacheWrite1h => match range.flat(kind).filter(|price| !price.is_zero()) {
+                None => self.generic_ranged(range, Kind::CacheWrite5m),
+                stated => Rate::own(stated),
+            },
+            Kind::Output => Rate::own(range.flat(kind).or_else(|| self.flat.flat(kind))),
+            Kind::Reasoning => {
+                let of_range = range.flat(kind);
+                let own = if of_range.is_some() || range.flat(Kind::Output).is_some() {
+                    of_range
+                } else {
+                    self.flat.flat(kind)
+                };
+                Rate::or(
+                    own,
+                    || self.generic_ranged(range, Kind::Output),
+                    Basis::AsOutput,
+                )
+            }
+            Kind::AudioInput => Rate::own(self.flat.flat(kind)),
+            _ => self.media(kind),
+        }
+    }
+
+    fn dashscope_ranged(&self, range: &Prices, kind: Kind) -> Rate {
+        match kind {
+            Kind::Output => Rate::own(range.flat(kind).or_else(|| self.flat.flat(kind))),
+            Kind::Reasoning => {
+                let own = match range.flat(Kind::Output) {
+                    None => range.flat(kind).or_else(|| self.flat.flat(kind)),
+                    Some(_) => range.flat(kind),
+                };
+                Rate::or(own, || self.rate(Kind::Output), Basis::AsOutput)
+            }
+            Kind::Input => Rate::own(range.flat(kind)),
+            // One price for both lives of a cache.
+            Kind::CacheWrite1h => self.dashscope_ranged(range, Kind::CacheWrite5m),
+            _ => Rate::or(
+                range.flat(kind),
+                || Rate::own(range.flat(Kind::Input)),
+                Basis::AsInput,
+            ),
+        }
+    }
+
+    /// A batch has prices of its own for input and output; where none is stated, LiteLLM halves the
+    /// standard ones.
+    fn batch(&self, kind: Kind) -> Rate {
+        if let own @ Some(_) = self.flat.at(kind, ServiceTier::Batch, 0) {
+            return Rate::own(own);
+        }
+        let standard = match kind {
+            // What is written to a cache costs at least as input.
+            Kind::CacheWrite5m | Kind::CacheWrite1h => self
+                .flat
+                .flat(Kind::CacheWrite5m)
+                .filter(|price| !price.is_zero())
+                .or_else(|| self.flat.flat(Kind::Input)),
+            other => self.flat.flat(other),
+        };
+        Rate {
+            price: standard.and_then(exact::half),
+            basis: match standard {
+                Some(_) => Basis::HalfInBatch,
+                None => Basis::NotStated,
             },
         }
     }
@@ -121,120 +295,4 @@ fn range(entry: &Entry, prompt_tokens: u64) -> Option<&Range> {
         .iter()
         .find(|range| range.from < prompt_tokens && prompt_tokens <= range.to)
         .or_else(|| entry.ranges.last())
-}
-
-fn fall_back_to_text(prices: &Prices) -> Rates {
-    let input = Rate::own(prices.input);
-    let output = Rate::own(prices.output);
-    let cache_write_5m = Rate::or_input(prices.cache_write_5m, input);
-    Rates {
-        input,
-        cache_read: Rate::or_input(prices.cache_read, input),
-        cache_write_5m,
-        cache_write_1h: match prices.cache_write_1h {
-            None => cache_write_5m,
-            stated => Rate::own(stated),
-        },
-        audio_input: Rate::or_input(prices.audio_input, input),
-        image_input: Rate::or_input(prices.image_input, input),
-        output,
-        audio_output: Rate::or_output(prices.audio_output, output),
-        image_output: Rate::or_output(prices.image_output, output),
-        reasoning: Rate::or_output(prices.reasoning, output),
-    }
-}
-
-/// Tiers change the text and cache prices of the whole call; media and reasoning prices have no tiers.
-fn generic(entry: &Entry, prompt_tokens: u64, inclusive: bool) -> Rates {
-    let tier = entry
-        .tiers
-        .iter()
-        .find(|tier| prompt_tokens > tier.above || inclusive && prompt_tokens == tier.above);
-    let flat = &entry.prices;
-    let tiered = |price: fn(&Prices) -> Option<Decimal>| {
-        tier.and_then(|tier| price(&tier.prices))
-            .or_else(|| price(flat))
-    };
-    let output = match tier.and_then(|tier| tier.prices.output) {
-        None => text_output(flat),
-        stated => Rate::own(stated),
-    };
-    Rates {
-        input: Rate::own(tiered(|prices| prices.input)),
-        cache_read: Rate::own(tiered(|prices| prices.cache_read)),
-        cache_write_5m: Rate::own(tiered(|prices| prices.cache_write_5m)),
-        cache_write_1h: Rate::own(tiered(|prices| prices.cache_write_1h)),
-        output,
-        reasoning: Rate::or_output(flat.reasoning, output),
-        ..media(flat, output)
-    }
-}
-
-/// A model that makes images may state no text price, or 0; its image price counts for text too.
-fn text_output(flat: &Prices) -> Rate {
-    match flat.output {
-        Some(price) if !price.is_zero() => Rate::own(flat.output),
-        _ => match flat.image_output {
-            Some(_) => Rate {
-                price: flat.image_output,
-                basis: Basis::AsImageOutput,
-            },
-            None => Rate::own(flat.output),
-        },
-    }
-}
-
-/// The media prices, with everything else as for plain text.
-fn media(flat: &Prices, output: Rate) -> Rates {
-    Rates {
-        audio_input: Rate::own(flat.audio_input),
-        image_input: Rate::or_input(flat.image_input, Rate::own(flat.input)),
-        audio_output: Rate::or_output(flat.audio_output, output),
-        image_output: Rate::or_output(flat.image_output, output),
-        ..fall_back_to_text(flat)
-    }
-}
-
-fn generic_ranged(entry: &Entry, range: &Prices) -> Rates {
-    let flat = &entry.prices;
-    let input = Rate::own(range.input);
-    let output = Rate::own(range.output.or(flat.output));
-    let cache_write_5m = Rate::or_input(range.cache_write_5m, input);
-    let one_hour = range.cache_write_1h.filter(|price| !price.is_zero());
-    Rates {
-        input,
-        cache_read: Rate::or_input(range.cache_read, input),
-        cache_write_5m,
-        cache_write_1h: match one_hour {
-            None => cache_write_5m,
-            stated => Rate::own(stated),
-        },
-        output,
-        reasoning: match range.reasoning.or(range.output) {
-            Some(_) => Rate::or_output(range.reasoning, output),
-            None => Rate::or_output(flat.reasoning, output),
-        },
-        ..media(flat, output)
-    }
-}
-
-fn dashscope_flat(flat: &Prices) -> Rates {
-    let rates = fall_back_to_text(flat);
-    Rates {
-        // One price for both lives of a cache.
-        cache_write_1h: rates.cache_write_5m,
-        ..rates
-    }
-}
-
-fn dashscope_ranged(entry: &Entry, range: &Prices) -> Rates {
-    let stated = Prices {
-        output: range.output.or(entry.prices.output),
-        reasoning: match range.reasoning.or(range.output) {
-            Some(_) => range.reasoning,
-            None => entry.prices.reasoning,
-        },
-        ..range.clone()
-    };
-    dashscope_flat(&stated)
 }

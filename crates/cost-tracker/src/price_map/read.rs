@@ -10,8 +10,10 @@ use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::PriceMapSource;
+use super::field::Field;
+use crate::billable::ServiceTier;
 use crate::exact;
-use crate::price_book::{BesideTokens, Entry, Kind, Mode, Prices, Range, Tier};
+use crate::price_book::{Entry, Kind, Mode, Prices, Range, Stated};
 
 /// The whole map, typed.
 #[derive(Debug, Deserialize)]
@@ -25,82 +27,25 @@ pub(crate) fn read(compact: &str) -> serde_json::Result<PriceMap> {
     serde_json::from_str(compact)
 }
 
-/// What a field of an entry sets.
-enum Field {
-    Provider,
-    Mode,
-    Ranges,
-    /// A price for any number of input tokens.
-    Flat(Kind),
-    /// A price above so many input tokens.
-    Above(Kind, u64),
-    /// The bounds of one range of `tiered_pricing`.
-    Bounds,
-    /// A price of something that is no token.
-    Beside(BesideTokens),
-    Unused,
-}
-
-const KINDS: [(&str, Kind); 10] = [
-    ("input_cost_per_token", Kind::Input),
-    ("output_cost_per_token", Kind::Output),
-    ("cache_read_input_token_cost", Kind::CacheRead),
-    (
-        "cache_creation_input_token_cost_above_1hr",
-        Kind::CacheWrite1h,
-    ),
-    ("cache_creation_input_token_cost", Kind::CacheWrite5m),
-    ("input_cost_per_audio_token", Kind::AudioInput),
-    ("output_cost_per_audio_token", Kind::AudioOutput),
-    ("input_cost_per_image_token", Kind::ImageInput),
-    ("output_cost_per_image_token", Kind::ImageOutput),
-    ("output_cost_per_reasoning_token", Kind::Reasoning),
-];
-
-impl Field {
-    fn of(key: &str) -> Self {
-        match key {
-            "litellm_provider" => return Self::Provider,
-            "mode" => return Self::Mode,
-            "tiered_pricing" => return Self::Ranges,
-            "range" => return Self::Bounds,
-            "input_cost_per_request" => return Self::Beside(BesideTokens::EachRequest),
-            _ => {}
-        }
-        KINDS
-            .iter()
-            .find_map(|(name, kind)| match key.strip_prefix(name)? {
-                "" => Some(Self::Flat(*kind)),
-                rest => Some(Self::Above(*kind, threshold(rest)?)),
-            })
-            .unwrap_or_else(|| Self::without_tokens(key))
-    }
-
-    fn without_tokens(key: &str) -> Self {
-        let is_price = key.starts_with("input_cost_per_") || key.starts_with("output_cost_per_");
-        if is_price && !key.contains("_token") {
-            Self::Beside(BesideTokens::Media)
-        } else {
-            Self::Unused
-        }
-    }
-}
-
-/// `_above_128k_tokens` → 128 000; `None` for anything longer, such as `…_priority`.
-fn threshold(suffix: &str) -> Option<u64> {
-    let number = suffix.strip_prefix("_above_")?.strip_suffix("_tokens")?;
-    match number.strip_suffix('k') {
-        Some(thousands) => thousands.parse::<u64>().ok()?.checked_mul(1000),
-        None => number.parse().ok(),
-    }
-}
-
 /// A price, from the digits of its JSON number.
 fn price<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Decimal, A::Error> {
-    let text = map.next_value::<&RawValue>()?.get();
+    price_of(map.next_value::<&RawValue>()?)
+}
+
+fn price_of<E: de::Error>(raw: &RawValue) -> Result<Decimal, E> {
+    let text = raw.get();
     exact::parse(text)
         .filter(|price| !price.is_sign_negative())
-        .ok_or_else(|| de::Error::custom(format!("`{text}` is not a price")))
+        .ok_or_else(|| E::custom(format!("`{text}` is not a price")))
+}
+
+const fn stated(kind: Kind, price: Decimal) -> Stated {
+    Stated {
+        kind,
+        service: ServiceTier::Standard,
+        above: 0,
+        price,
+    }
 }
 
 impl<'de> Deserialize<'de> for Entry {
@@ -120,6 +65,7 @@ impl<'de> Visitor<'de> for EntryVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entry, A::Error> {
         let mut entry = Entry::default();
+        let mut prices = Vec::new();
         while let Some(key) = map.next_key::<&str>()? {
             match Field::of(key) {
                 Field::Provider => entry.provider = map.next_value::<&str>()?.into(),
@@ -128,43 +74,67 @@ impl<'de> Visitor<'de> for EntryVisitor {
                     let ranges = map.next_value::<Vec<MaybeRange>>()?;
                     entry.ranges = ranges.into_iter().filter_map(|range| range.0).collect();
                 }
-                Field::Flat(kind) => *entry.prices.slot(kind) = Some(price(&mut map)?),
-                Field::Above(kind, above) => {
-                    *tier(&mut entry.tiers, above).prices.slot(kind) = Some(price(&mut map)?);
+                Field::Price {
+                    kind,
+                    service,
+                    above,
+                    is_counted,
+                } => {
+                    let price = price(&mut map)?;
+                    entry.has_uncounted_charges |= !is_counted && !price.is_zero();
+                    prices.push(Stated {
+                        kind,
+                        service,
+                        above,
+                        price,
+                    });
                 }
-                Field::Beside(what) => {
-                    if !price(&mut map)?.is_zero() {
-                        entry.beside_tokens = entry.beside_tokens.max(what);
-                    }
+                Field::Searches => prices.extend(searches(&mut map)?),
+                Field::SearchUnit => {
+                    entry.each_search_counts = map.next_value::<&str>()? == "per_query";
+                }
+                Field::Specific => prices.extend(specific(&mut map)?),
+                Field::Uncounted => {
+                    entry.has_uncounted_charges |= !price(&mut map)?.is_zero();
                 }
                 Field::Bounds | Field::Unused => {
                     map.next_value::<IgnoredAny>()?;
                 }
             }
         }
-        // As LiteLLM does: the input price makes a tier; the highest one that is exceeded counts.
-        entry.tiers.retain(|tier| tier.prices.input.is_some());
-        entry
-            .tiers
-            .sort_by_key(|tier| std::cmp::Reverse(tier.above));
+        entry.prices = Prices::new(prices);
         entry.ranges.sort_by_key(|range| range.from);
         Ok(entry)
     }
 }
 
-fn tier(tiers: &mut Vec<Tier>, above: u64) -> &mut Tier {
-    let index = tiers
-        .iter()
-        .position(|tier| tier.above == above)
-        .unwrap_or_else(|| {
-            tiers.push(Tier {
-                above,
-                prices: Prices::default(),
-            });
-            tiers.len() - 1
-        });
-    #[expect(clippy::indexing_slicing, reason = "the index was just found or made")]
-    &mut tiers[index]
+/// `{"search_context_size_low": 0.01, …_medium, …_high}`.
+fn searches<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Vec<Stated>, A::Error> {
+    let by_size = map.next_value::<HashMap<&str, &RawValue>>()?;
+    let sizes = [
+        ("search_context_size_medium", Kind::WebSearch),
+        ("search_context_size_low", Kind::WebSearchSmall),
+    ];
+    let mut prices = Vec::new();
+    for (size, kind) in sizes {
+        if let Some(raw) = by_size.get(size) {
+            prices.push(stated(kind, price_of(raw)?));
+        }
+    }
+    Ok(prices)
+}
+
+/// Anthropic's factors by where and how a call was served: `{"us": 1.1, "fast": 2.0}`.
+fn specific<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Vec<Stated>, A::Error> {
+    let by_name = map.next_value::<HashMap<&str, &RawValue>>()?;
+    let factors = [("us", Kind::FactorServedUs), ("fast", Kind::FactorFast)];
+    let mut prices = Vec::new();
+    for (name, kind) in factors {
+        if let Some(raw) = by_name.get(name) {
+            prices.push(stated(kind, price_of(raw)?));
+        }
+    }
+    Ok(prices)
 }
 
 /// A range of `tiered_pricing`; `None` for those by something else than input tokens (search results).
@@ -187,14 +157,16 @@ impl<'de> Visitor<'de> for RangeVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<MaybeRange, A::Error> {
         let mut bounds = None;
-        let mut prices = Prices::default();
+        let mut prices = Vec::new();
         while let Some(key) = map.next_key::<&str>()? {
             match Field::of(key) {
                 Field::Bounds => {
                     let [from, to] = map.next_value::<[&RawValue; 2]>()?;
                     bounds = Some((bound(from)?, bound(to)?));
                 }
-                Field::Flat(kind) => *prices.slot(kind) = Some(price(&mut map)?),
+                Field::Price { kind, above: 0, .. } => {
+                    prices.push(stated(kind, price(&mut map)?));
+                }
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -203,7 +175,7 @@ impl<'de> Visitor<'de> for RangeVisitor {
         Ok(MaybeRange(bounds.map(|(from, to)| Range {
             from,
             to,
-            prices,
+            prices: Prices::new(prices),
         })))
     }
 }
@@ -225,23 +197,35 @@ mod tests {
     }
 
     #[test]
-    fn tiers_are_found_by_their_pattern_highest_first() {
+    fn tiers_are_found_by_their_pattern() {
         let read = entry(
             r#"{"mode": "chat", "litellm_provider": "p", "input_cost_per_token": 1e-6,
                 "input_cost_per_token_above_200k_tokens": 2e-6,
                 "input_cost_per_token_above_272k_tokens": 3e-6,
-                "input_cost_per_token_above_272k_tokens_priority": 9,
-                "input_cost_per_token_priority": 9,
+                "input_cost_per_token_above_272k_tokens_priority": 4e-6,
+                "input_cost_per_token_priority": 5e-6,
                 "output_cost_per_token_above_128k_tokens": 9,
+                "output_cost_per_token_batches": 8,
                 "cache_creation_input_token_cost_above_1hr": 4e-6,
                 "cache_creation_input_token_cost_above_1hr_above_200k_tokens": 5e-6}"#,
         );
-        let above: Vec<u64> = read.tiers.iter().map(|tier| tier.above).collect();
-        assert_eq!(above, [272_000, 200_000]);
-        assert_eq!(read.prices.cache_write_1h, exact::parse("4e-6"));
-        assert_eq!(read.tiers[1].prices.cache_write_1h, exact::parse("5e-6"));
-        assert_eq!(read.prices.input, exact::parse("1e-6"));
-        assert_eq!(read.prices.cache_write_5m, None);
+        let at = |kind, service, above| read.prices.at(kind, service, above);
+        let (standard, priority) = (ServiceTier::Standard, ServiceTier::Priority);
+        assert_eq!(at(Kind::CacheWrite1h, standard, 0), exact::parse("4e-6"));
+        assert_eq!(
+            at(Kind::CacheWrite1h, standard, 200_000),
+            exact::parse("5e-6")
+        );
+        assert_eq!(at(Kind::Input, standard, 0), exact::parse("1e-6"));
+        assert_eq!(at(Kind::Input, priority, 0), exact::parse("5e-6"));
+        assert_eq!(at(Kind::Input, priority, 272_000), exact::parse("4e-6"));
+        assert_eq!(at(Kind::Output, ServiceTier::Batch, 0), exact::parse("8"));
+        assert_eq!(at(Kind::CacheWrite5m, standard, 0), None);
+        // The input price makes a tier: a bound of the output price alone is none.
+        assert_eq!(read.prices.threshold(200_000, false), 0);
+        assert_eq!(read.prices.threshold(200_000, true), 200_000);
+        assert_eq!(read.prices.threshold(200_001, false), 200_000);
+        assert_eq!(read.prices.threshold(900_000, false), 272_000);
     }
 
     #[test]
@@ -261,20 +245,29 @@ mod tests {
     }
 
     #[test]
-    fn charges_beside_tokens_are_noticed_unless_they_are_0() {
-        let beside = |json: &str| entry(json).beside_tokens;
-        assert_eq!(
-            beside(r#"{"input_cost_per_request": 0.005, "input_cost_per_image": 1}"#),
-            BesideTokens::EachRequest
+    fn charges_that_no_usage_counts_are_noticed_unless_they_are_0() {
+        let uncounted = |json: &str| entry(json).has_uncounted_charges;
+        assert!(uncounted(r#"{"output_cost_per_image": 0.04}"#));
+        assert!(uncounted(r#"{"input_cost_per_second": 0.04}"#));
+        assert!(!uncounted(
+            r#"{"output_cost_per_image": 0.0, "input_cost_per_token_flex": 1}"#
+        ));
+        assert!(!uncounted(r#"{"input_cost_per_request": 1}"#));
+    }
+
+    #[test]
+    fn searches_and_factors_are_read_from_their_tables() {
+        let read = entry(
+            r#"{"search_context_cost_per_query": {"search_context_size_low": 0.01, "search_context_size_medium": 0.02,
+                "search_context_size_high": 0.03}, "web_search_billing_unit": "per_query",
+                "provider_specific_entry": {"us": 1.1, "fast": 2.0, "bedrock_invocation_schema": "titan_v2"}}"#,
         );
-        assert_eq!(
-            beside(r#"{"output_cost_per_image": 0.04}"#),
-            BesideTokens::Media
-        );
-        assert_eq!(
-            beside(r#"{"output_cost_per_image": 0.0, "input_cost_per_token_flex": 1}"#),
-            BesideTokens::Nothing
-        );
+        let flat = |kind| read.prices.flat(kind);
+        assert_eq!(flat(Kind::WebSearch), exact::parse("0.02"));
+        assert_eq!(flat(Kind::WebSearchSmall), exact::parse("0.01"));
+        assert_eq!(flat(Kind::FactorServedUs), exact::parse("1.1"));
+        assert_eq!(flat(Kind::FactorFast), exact::parse("2"));
+        assert!(read.each_search_counts);
     }
 
     #[test]
@@ -285,6 +278,8 @@ mod tests {
             r#"{"input_cost_per_token": 1e-99}"#,
             r#"{"tiered_pricing": [{"range": [0, 0.5]}]}"#,
             r#"{"tiered_pricing": [7]}"#,
+            r#"{"search_context_cost_per_query": {"search_context_size_low": -1}}"#,
+            r#"{"provider_specific_entry": {"us": "much"}}"#,
             "7",
         ] {
             assert!(serde_json::from_str::<Entry>(json).is_err(), "{json}");
