@@ -7,6 +7,7 @@ mod coverage;
 mod fuzz;
 mod integration;
 mod kills;
+mod oracle;
 mod parts;
 mod prices;
 mod record;
@@ -48,6 +49,7 @@ enum Task {
     Ci(ci::Args),
     Fuzz(fuzz::Args),
     Prices(prices::Args),
+    Oracle(oracle::Args),
 }
 
 fn main() -> ExitCode {
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
         Task::Ci(args) => ci::run(&args),
         Task::Fuzz(args) => fuzz::run(&args).map(done),
         Task::Prices(args) => prices::run(&args).map(done),
+        Task::Oracle(args) => oracle::run(&args).map(done),
     };
     outcome.unwrap_or_else(|error| {
         steps::failed(&error);

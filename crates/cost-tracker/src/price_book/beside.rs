@@ -44,19 +44,19 @@ impl Bill<'_> {
         let prices = &self.found.entry().prices;
         let by_tokens = RERANK_BY_TOKENS.contains(&self.found.provider().unwrap_or_default());
         let query = prices.flat(Kind::Query).filter(|_| !by_tokens);
-        if query.is_some() {
+        if let Some(price) = query {
             let queries = self.call.units.queries;
-            if queries == 0 {
+            if queries == 0 && !price.is_zero() {
                 return Err(Unpriced::ChargedBesideTokens {
                     key: self.found.key().to_owned(),
                 });
             }
-            return self.charge_flat(Kind::Query, queries.into(), Rate::own(query));
+            return self.charge_flat(Kind::Query, queries.max(1).into(), Rate::own(query));
         }
         let tokens = self.call.tokens.total_tokens;
         match prices.flat(Kind::Input) {
-            Some(price) if tokens > 0 => {
-                self.charge_flat(Kind::Input, tokens.into(), Rate::own(Some(price)))
+            Some(price) if tokens > 0 || price.is_zero() => {
+                self.charge_flat(Kind::Input, tokens.max(1).into(), Rate::own(Some(price)))
             }
             Some(_) => Err(Unpriced::NoTokens),
             None => Err(self.no_price(Kind::Query)),

@@ -4,7 +4,7 @@
 //! model. Where LiteLLM guesses (a price class from the size in a name, a leading segment that it does
 //! not know, a version number that it cuts off), we do not: a similar name is another model.
 
-use super::names::{bedrock_base, bedrock_route, fine_tuned_base, other_name, unversioned};
+use super::names::{bedrock_base, bedrock_regional, fine_tuned_base, other_name, unversioned};
 
 /// How the name that was asked for led to a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -95,11 +95,10 @@ fn with_provider<T>(provider: &str, model: &str, listed: Listed<'_, T>) -> Optio
     let (base, by) = base_of(provider, alone);
     listed(alone, asked, MatchedBy::ModelAlone)
         .or_else(|| {
-            listed(
-                bedrock_route(provider, alone)?,
-                asked,
-                MatchedBy::BedrockBase,
-            )
+            // With its region first: a region has a price of its own.
+            let regional = bedrock_regional(provider, alone)?;
+            listed(&joined(regional), asked, MatchedBy::BedrockBase)
+                .or_else(|| listed(regional, asked, MatchedBy::BedrockBase))
         })
         .or_else(|| aliases(provider, alone, listed))
         .or_else(|| {

@@ -31,13 +31,13 @@ pub(super) fn other_name(model: &str) -> Option<&'static str> {
         .map(|(_, other)| *other)
 }
 
-/// A Bedrock model without its route; `None` if it has none or is not Bedrock's.
-pub(super) fn bedrock_route<'a>(provider: &str, model: &'a str) -> Option<&'a str> {
+/// A Bedrock model without its route and throughput, still with its region; `None` if it has neither.
+pub(super) fn bedrock_regional<'a>(provider: &str, model: &'a str) -> Option<&'a str> {
     if !provider.starts_with("bedrock") {
         return None;
     }
-    let rest = without_routes(model);
-    (rest != model).then_some(rest)
+    let rest = without_throughput(without_routes(model));
+    (rest != model && !rest.is_empty()).then_some(rest)
 }
 
 fn without_routes(model: &str) -> &str {
