@@ -134,22 +134,27 @@ pub fn proxy_client(config: &Config) -> Result<Option<Arc<LiteLlmClient>>, AppEr
 
 /// The price book with the user's own prices, and the threshold of drift.
 fn cost_tracker(config: &CostConfig) -> Result<CostTracker, AppError> {
-    let book = match &config.prices {
-        None => PriceBook::builtin(),
-        Some(path) => {
-            let text =
-                std::fs::read_to_string(path).map_err(|source| AppError::PricesUnreadable {
-                    path: path.clone(),
-                    source,
-                })?;
-            let book = PriceBook::builtin().with_overrides(&text);
-            Arc::new(book.map_err(|source| AppError::Prices {
-                path: path.clone(),
-                source,
-            })?)
-        }
+    Ok(CostTracker::new(price_book(config)?).with_threshold(config.drift))
+}
+
+/// The price book with the user's own prices.
+///
+/// # Errors
+/// The user's prices can not be read, or are wrong.
+pub fn price_book(config: &CostConfig) -> Result<Arc<PriceBook>, AppError> {
+    let Some(path) = &config.prices else {
+        return Ok(PriceBook::builtin());
     };
-    Ok(CostTracker::new(book).with_threshold(config.drift))
+    let text = std::fs::read_to_string(path).map_err(|source| AppError::PricesUnreadable {
+        path: path.clone(),
+        source,
+    })?;
+    let book = PriceBook::builtin().with_overrides(&text);
+    let book = book.map_err(|source| AppError::Prices {
+        path: path.clone(),
+        source,
+    })?;
+    Ok(Arc::new(book))
 }
 
 /// How the store is opened, for writing or for reading beside a running gateway.

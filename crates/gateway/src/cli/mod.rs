@@ -5,6 +5,7 @@ mod costs;
 mod doctor;
 mod gateway_client;
 mod output;
+mod price;
 mod serve;
 mod table;
 
@@ -32,6 +33,7 @@ Examples:
   octo serve                                    the gateway, on http://127.0.0.1:8000
   octo ask \"What is 2 + 2?\" --alias planner     one call from the terminal
   octo costs --group-by day,model               what was spent
+  octo price --model gpt-4o-mini --input 1000 --output 200 --explain    what that costs, and why
   octo doctor                                   what is wrong, and what to do
 
 Exit codes: 0 good, 1 failed, 2 wrong usage or settings, 3 (ask) only the fallback answered.";
@@ -64,6 +66,8 @@ enum Command {
     },
     /// What was spent. Works beside a running gateway.
     Costs(costs::CostsArgs),
+    /// What a usage costs by the price book: one call, or JSON lines from stdin.
+    Price(price::PriceArgs),
     /// Check settings, store, proxy, key, aliases and prices; say what to do about each finding.
     Doctor {
         /// Print one JSON object.
@@ -122,6 +126,7 @@ pub fn main() -> ExitCode {
             },
         )),
         Command::Costs(args) => run(costs::costs(config, args)),
+        Command::Price(args) => price::price(&config, &args),
         Command::Doctor { .. } => Exit::Good,
     }
     .into()
