@@ -50,6 +50,9 @@ fn a_quick_run_of_calls_without_the_proxy_reports_everything_else() {
             "/machine/cores",
             "/disk/appends/p50_us",
             "/disk/overwrites/syncs",
+            "/prices/load_ms",
+            "/prices/price_ns",
+            "/prices/memory_kib",
             "/duration_s",
         ],
     );

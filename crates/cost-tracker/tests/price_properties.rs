@@ -3,8 +3,8 @@
 
 use std::sync::LazyLock;
 
-use cost_tracker::{PriceBook, Priced, Unpriced};
-use event_payloads::{TokenUsage, Usd};
+use cost_tracker::{Billable, CallType, PriceBook, Priced, Residency, ServiceTier, Unpriced};
+use event_payloads::{CostBreakdown, TokenUsage, Usd};
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 
@@ -96,12 +96,104 @@ fn one_more(usage: &TokenUsage) -> Vec<TokenUsage> {
     ]
 }
 
+/// A call with everything that can be counted, in any class of service and place.
+fn any_call() -> impl Strategy<Value = Billable> {
+    let counts = prop::array::uniform8(0_u64..5_000);
+    let place = (any::<bool>(), any::<bool>(), any::<bool>(), 0_usize..3);
+    (any_usage(), counts, 0_usize..SERVICES.len(), place).prop_map(
+        |(tokens, counts, service, (regional, in_us, fast, residency))| {
+            let [
+                video,
+                citations,
+                searches,
+                maps,
+                pages,
+                queries,
+                characters,
+                tenths,
+            ] = counts;
+            let mut call = Billable::from(tokens).with_service_tier(SERVICES[service]);
+            call.units.video_prompt_tokens = video.min(
+                tokens.prompt_tokens - tokens.audio_prompt_tokens - tokens.image_prompt_tokens,
+            );
+            call.units.citation_tokens = citations;
+            call.units.web_searches = searches;
+            call.units.map_searches = maps;
+            call.units.pages_opened = pages;
+            call.units.queries = queries;
+            call.units.characters = characters;
+            call.units.video_seconds = Decimal::new(tenths.try_into().unwrap_or(0), 1);
+            call.place.residency = [
+                None,
+                Some(Residency::EuropeanUnion),
+                Some(Residency::UnitedStates),
+            ][residency];
+            call.place.regional_endpoint = regional;
+            call.place.served_in_us = in_us;
+            call.place.fast_mode = fast;
+            call
+        },
+    )
+}
+
+const SERVICES: [ServiceTier; 5] = [
+    ServiceTier::Standard,
+    ServiceTier::Flex,
+    ServiceTier::Priority,
+    ServiceTier::Ultrafast,
+    ServiceTier::Batch,
+];
+
+/// One more of each thing that is counted beside tokens.
+fn one_more_unit(call: &Billable) -> Vec<Billable> {
+    let more = |change: fn(&mut Billable)| {
+        let mut call = call.clone();
+        change(&mut call);
+        call
+    };
+    vec![
+        more(|call| call.units.citation_tokens += 1),
+        more(|call| call.units.web_searches += 1),
+        more(|call| call.units.map_searches += 1),
+        more(|call| call.units.pages_opened += 1),
+        more(|call| call.units.queries += 1),
+        more(|call| call.units.characters += 1),
+        more(|call| call.units.audio_seconds += Decimal::ONE),
+        more(|call| call.units.video_seconds += Decimal::ONE),
+    ]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
+    fn every_part_of_a_call_is_in_its_breakdown_which_survives_json(listed in any_listed(), call in any_call()) {
+        let Ok(priced) = PriceBook::builtin().price_call(None, listed, &call) else { return Ok(()) };
+        let sum = priced.lines.iter().map(|line| line.amount.as_decimal()).sum();
+        prop_assert_eq!(priced.total, Usd::new(sum).unwrap());
+        for line in &priced.lines {
+            prop_assert!(line.quantity > Decimal::ZERO);
+            prop_assert_eq!(line.amount.as_decimal(), (line.quantity * line.unit_price.as_decimal()).normalize());
+        }
+        let breakdown = priced.breakdown(CallType::AsTheModel);
+        let json = serde_json::to_string(&breakdown).unwrap();
+        prop_assert_eq!(serde_json::from_str::<CostBreakdown>(&json).unwrap(), breakdown);
+    }
+
+    #[test]
+    fn one_more_of_anything_never_costs_less(listed in any_listed(), call in any_call()) {
+        let Ok(before) = PriceBook::builtin().price_call(None, listed, &call) else { return Ok(()) };
+        for more in one_more_unit(&call) {
+            let after = PriceBook::builtin().price_call(None, listed, &more);
+            prop_assert!(after.is_ok_and(|after| after.total >= before.total), "{} {:?}", listed, more.units);
+        }
+    }
+
+    #[test]
     fn a_breakdown_adds_up_and_accounts_for_every_token(listed in any_listed(), usage in any_usage()) {
-        if let Ok(priced) = priced(listed, &usage) {
+        // A rerank is charged by searches.
+        let is_rerank = PriceBook::builtin().lookup(None, listed).is_some_and(|found| found.mode() == "rerank");
+        if let Ok(priced) = priced(listed, &usage) && !is_rerank {
             let sum = priced.lines.iter().map(|line| line.amount.as_decimal()).sum();
             prop_assert_eq!(priced.total, Usd::new(sum).unwrap());
             let tokens: Decimal = priced.lines.iter().filter(|line| line.dimension.is_tokens()).map(|line| line.quantity).sum();

@@ -1,6 +1,6 @@
 //! What counts as a usage that can be relied on.
 
-use cost_tracker::{UsageError, parse_usage};
+use cost_tracker::{Billable, CallType, ServiceTier, UsageError, parse_billable, parse_usage};
 use event_payloads::TokenUsage;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -242,4 +242,111 @@ proptest! {
         prop_assert!(usage.adds_up());
         prop_assert_eq!((usage.cached_tokens, usage.reasoning_tokens), (cached, reasoning));
     }
+}
+
+fn call(usage: &Value) -> Billable {
+    parse_billable(usage, CallType::AsTheModel).unwrap()
+}
+
+#[test]
+fn a_responses_usage_means_the_same_as_a_chat_one() {
+    let responses = json!({"input_tokens": 100, "output_tokens": 50, "total_tokens": 150,
+        "input_tokens_details": {"cached_tokens": 40, "audio_tokens": 5},
+        "output_tokens_details": {"reasoning_tokens": 20}});
+    let realtime = json!({"input_tokens": 100, "output_tokens": 50, "total_tokens": 150,
+        "input_token_details": {"cached_tokens": 40, "audio_tokens": 5, "text_tokens": 95},
+        "output_token_details": {"reasoning_tokens": 20}});
+    let chat = json!({"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150,
+        "prompt_tokens_details": {"cached_tokens": 40, "audio_tokens": 5},
+        "completion_tokens_details": {"reasoning_tokens": 20}});
+    assert_eq!(call(&responses), call(&chat));
+    assert_eq!(call(&realtime), call(&chat));
+}
+
+#[test]
+fn anthropics_exclusive_counts_are_added_up() {
+    let raw = json!({"input_tokens": 300, "output_tokens": 50, "cache_read_input_tokens": 600,
+        "cache_creation_input_tokens": 100, "service_tier": "priority", "inference_geo": "us", "speed": "fast",
+        "cache_creation": {"ephemeral_5m_input_tokens": 70, "ephemeral_1h_input_tokens": 30},
+        "server_tool_use": {"web_search_requests": 2}});
+    let read = call(&raw);
+    assert_eq!(
+        read.tokens,
+        TokenUsage {
+            cached_tokens: 600,
+            cache_creation_5m_tokens: 70,
+            cache_creation_1h_tokens: 30,
+            ..TokenUsage::new(1000, 50)
+        }
+    );
+    assert_eq!(read.service_tier, ServiceTier::Priority);
+    assert!(read.place.served_in_us && read.place.fast_mode);
+    assert_eq!(read.units.web_searches, 2);
+}
+
+#[test]
+fn what_is_counted_beside_tokens_is_read() {
+    let usage = json!({"prompt_tokens": 100, "completion_tokens": 10, "citation_tokens": 7, "num_search_queries": 3,
+        "prompt_tokens_details": {"video_tokens": 50, "character_count": 11, "image_count": 2,
+            "video_length_seconds": 1.25, "audio_length_seconds": 3, "query_count": 4,
+            "google_maps_grounding_requests": 5, "web_search_requests": 3},
+        "completion_tokens_details": {"video_tokens": 6},
+        "server_tool_use": {"browser_open_requests": 8}});
+    let units = call(&usage).units;
+    assert_eq!(
+        (
+            units.video_prompt_tokens,
+            units.video_completion_tokens,
+            units.citation_tokens,
+            units.web_searches
+        ),
+        (50, 6, 7, 3)
+    );
+    assert_eq!(
+        (
+            units.characters,
+            units.images,
+            units.queries,
+            units.map_searches,
+            units.pages_opened
+        ),
+        (11, 2, 4, 5, 8)
+    );
+    assert_eq!(
+        (
+            units.video_seconds.to_string(),
+            units.audio_seconds.to_string()
+        ),
+        ("1.25".into(), "3".into())
+    );
+    assert!(units.images_only);
+}
+
+#[test]
+fn a_rerank_counts_search_units_or_a_total() {
+    let rerank = |usage: Value| parse_billable(&usage, CallType::Rerank);
+    assert_eq!(rerank(json!({"search_units": 3})).unwrap().units.queries, 3);
+    let total = rerank(json!({"total_tokens": 30})).unwrap();
+    assert_eq!(total.tokens, TokenUsage::new(30, 0));
+    // For any other call a total alone says nothing about input and output.
+    assert!(parse_usage(&json!({"total_tokens": 30})).is_err());
+}
+
+#[test]
+fn a_unit_that_is_none_is_refused_with_its_name() {
+    let of = |details: Value| {
+        error(
+            &json!({"prompt_tokens": 1, "completion_tokens": 1, "prompt_tokens_details": details}),
+        )
+    };
+    assert_eq!(
+        of(json!({"video_length_seconds": -1})),
+        "`prompt_tokens_details.video_length_seconds` is -1, expected a number of seconds, 0 or more"
+    );
+    assert!(of(json!({"audio_length_seconds": "3"})).contains("expected a number of seconds"));
+    assert!(of(json!({"image_count": 0.5})).contains("`prompt_tokens_details.image_count` is 0.5"));
+    assert!(of(json!({"video_tokens": 2})).contains("audio, image and video input tokens"));
+    let twice = json!({"prompt_tokens": 1, "completion_tokens": 1, "server_tool_use": {"web_search_requests": 1},
+        "prompt_tokens_details": {"web_search_requests": 2}});
+    assert!(error(&twice).contains("contradicts itself"));
 }

@@ -13,6 +13,7 @@ mod disk;
 mod gateway_load;
 mod load;
 mod machine;
+mod prices;
 mod process;
 mod proxy;
 mod report;
@@ -63,6 +64,8 @@ pub(crate) struct Args {
 /// What can be measured by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Part {
+    /// The price book, beside LiteLLM's own calculator: seconds
+    Prices,
     /// Calls that are not streamed: the client, the gateway, its commits
     Calls,
     /// Streamed calls: time to the first token and of each chunk, throughput, memory

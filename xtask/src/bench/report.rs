@@ -14,6 +14,8 @@ pub(super) struct Report {
     pub(super) versions: Versions,
     pub(super) plan: Plan,
     pub(super) disk: Disk,
+    /// Absent if this part was left out.
+    pub(super) prices: Option<Prices>,
     pub(super) client: Vec<ClientLevel>,
     pub(super) gateway: Vec<GatewayLevel>,
     pub(super) commits: Vec<CommitLevel>,
@@ -60,8 +62,24 @@ pub(super) struct Plan {
     pub(super) gateway_round_s: f64,
     pub(super) warm_up_s: f64,
     pub(super) disk_syncs: u32,
+    pub(super) price_rounds: u32,
     pub(super) request_bytes: usize,
     pub(super) answer_bytes: usize,
+}
+
+/// The price book, in this process; medians of the rounds.
+#[derive(Debug, Serialize)]
+pub(super) struct Prices {
+    pub(super) entries: usize,
+    pub(super) load_ms: f64,
+    /// What a loaded book adds to the process.
+    pub(super) memory_kib: u64,
+    /// How many models were priced, one usage each.
+    pub(super) models: usize,
+    /// One usage: look-up, rules, exact sum and breakdown.
+    pub(super) price_ns: f64,
+    /// LiteLLM's `completion_cost` over the same; absent if the run was without it.
+    pub(super) litellm_completion_cost_us: Option<f64>,
 }
 
 /// Blocks, each followed by `fdatasync` as SQLite does it, where the data is.

@@ -13,7 +13,7 @@ use super::load::Post;
 use super::process::Upstream;
 use super::report::{Machine, Plan, Report};
 use super::streams::Streamed;
-use super::{Args, Part, calls, disk, machine, streams, upstream};
+use super::{Args, Part, calls, disk, machine, prices, streams, upstream};
 use crate::steps;
 
 /// Where a call goes.
@@ -38,6 +38,13 @@ pub(super) async fn measure(args: &Args, built: &Built) -> Result<Report> {
         disk::measure(data.path(), plan.disk_syncs)
     })?;
     let with_proxy = !args.without_proxy;
+    // Before anything else is alive: it is a matter of microseconds.
+    let prices = if args.measures(Part::Prices) {
+        let environments = with_proxy.then(crate::parts::environments).transpose()?;
+        Some(prices::measure(&plan, environments.as_ref())?)
+    } else {
+        None
+    };
     let mut calls = Calls::default();
     if args.measures(Part::Calls) {
         calls = Box::pin(calls::measure(built, data.path(), with_proxy, &plan)).await?;
@@ -60,6 +67,7 @@ pub(super) async fn measure(args: &Args, built: &Built) -> Result<Report> {
         machine,
         plan,
         disk,
+        prices,
         client: calls.client,
         gateway: calls.gateway,
         commits: calls.commits,
@@ -79,6 +87,7 @@ fn plan(quick: bool) -> Result<Plan> {
         gateway_round_s: 3.0,
         warm_up_s: 0.5,
         disk_syncs: 200,
+        price_rounds: 200,
         request_bytes: request.len(),
         answer_bytes: upstream::ANSWER.len(),
     };
@@ -92,6 +101,7 @@ fn plan(quick: bool) -> Result<Plan> {
         gateway_round_s: 0.25,
         warm_up_s: 0.1,
         disk_syncs: 20,
+        price_rounds: 10,
         ..plan
     })
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::report::{ClientLevel, CommitLevel, Figures, GatewayLevel, Memory, Report};
+use super::report::{ClientLevel, CommitLevel, Figures, GatewayLevel, Memory, Prices, Report};
 use super::streams;
 
 /// The whole report as plain text.
@@ -15,6 +15,9 @@ pub(super) fn render(report: &Report) -> String {
 
 fn write_all(text: &mut String, report: &Report) -> std::fmt::Result {
     head(text, report)?;
+    if let Some(measured) = &report.prices {
+        prices(text, measured)?;
+    }
     if report.has_calls() {
         client(text, &report.client)?;
         gateway(text, &report.gateway)?;
@@ -92,6 +95,25 @@ fn head(text: &mut String, report: &Report) -> std::fmt::Result {
         )?;
     }
     Ok(())
+}
+
+/// The part about the price book.
+fn prices(text: &mut String, prices: &Prices) -> std::fmt::Result {
+    let theirs = prices.litellm_completion_cost_us;
+    writeln!(
+        text,
+        "\nPrice book: {} entries, loaded in {:.1} ms, {} MiB",
+        prices.entries,
+        prices.load_ms,
+        mib(prices.memory_kib)
+    )?;
+    writeln!(
+        text,
+        "pricing one usage ({} models): {:.0} ns; LiteLLM's completion_cost: {}",
+        prices.models,
+        prices.price_ns,
+        theirs.map_or_else(|| "left out".to_owned(), |us| format!("{us:.1} µs")),
+    )
 }
 
 fn client(text: &mut String, levels: &[ClientLevel]) -> std::fmt::Result {
