@@ -1,6 +1,7 @@
 //! `cargo xtask prices update`: takes the price map from the pinned LiteLLM package, and says what changed.
 
-use std::collections::BTreeMap;
+mod changes;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -8,6 +9,7 @@ use cost_tracker::{PriceMapSource, generate};
 use real_stack::workspace_root;
 use sha2::{Digest as _, Sha256};
 
+use self::changes::{changes, models};
 use crate::parts;
 use crate::steps::{note, step};
 
@@ -52,7 +54,7 @@ fn update() -> Result<()> {
             taken: package.taken(&before)?,
         };
         let after = generate(&raw, &source)?;
-        show(&before, &after);
+        show(&before, &after)?;
         std::fs::write(&path, after).with_context(|| format!("cannot write {}", path.display()))
     })
 }
@@ -98,55 +100,31 @@ impl Package {
     }
 }
 
-/// Each model with its line.
-fn models(compact: &str) -> BTreeMap<&str, &str> {
-    let lines = compact.lines().filter_map(|line| line.split_once("\":{"));
-    lines
-        .map(|(name, rest)| (name.trim_start_matches('"'), rest.trim_end_matches(',')))
-        .collect()
-}
-
-fn show(before: &str, after: &str) {
-    let (old, new) = (models(before), models(after));
-    let changes: Vec<String> = changes(&old, &new);
+fn show(before: &str, after: &str) -> Result<()> {
+    let (old, new) = (models(before)?, models(after)?);
+    let changes = changes(&old, &new);
     for change in changes.iter().take(MAX_LISTED) {
         note(change);
     }
     if changes.len() > MAX_LISTED {
         note(format!("… and {} more", changes.len() - MAX_LISTED));
     }
-    note(format!("{} models, {} changes", new.len(), changes.len()));
-}
-
-/// One line for each model that came, went, or has another price.
-fn changes(old: &BTreeMap<&str, &str>, new: &BTreeMap<&str, &str>) -> Vec<String> {
-    let gone = old
-        .keys()
-        .filter(|name| !new.contains_key(*name))
-        .map(|name| format!("- {name}"));
-    let other = new.iter().filter_map(|(name, price)| match old.get(name) {
-        None => Some(format!("+ {name} {{{price}")),
-        Some(before) if before != price => Some(format!("~ {name} {{{before} → {{{price}")),
-        Some(_) => None,
-    });
-    gone.chain(other).collect()
+    let count = |sign: char| {
+        let with = changes.iter().filter(|change| change.starts_with(sign));
+        with.count()
+    };
+    note(format!(
+        "{} models: {} added, {} removed, {} with a price up, {} down, {} changed otherwise",
+        new.len(),
+        count('+'),
+        count('-'),
+        count('↑'),
+        count('↓'),
+        count('~'),
+    ));
+    Ok(())
 }
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_came_went_and_changed_is_told() {
-        let old = models("{\"source\":1,\n\"a\":{\"x\":1},\n\"b\":{\"x\":1},\n\"c\":{\"x\":1}");
-        let new = models("\"b\":{\"x\":1},\n\"c\":{\"x\":2},\n\"d\":{\"x\":3}");
-        assert_eq!(
-            changes(&old, &new),
-            ["- a", "~ c {\"x\":1} → {\"x\":2}", "+ d {\"x\":3}"]
-        );
-    }
 }

@@ -1,10 +1,6 @@
 //! The text of `config/prices.toml`, and what is wrong with it.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "helper functions of a test"
-)]
+#![expect(clippy::unwrap_used, reason = "helper functions of a test")]
 
 use cost_tracker::{CallType, OverrideError, PriceBook, ServiceTier, parse_billable};
 use event_payloads::TokenUsage;

@@ -1,4 +1,5 @@
 //! What counts as a usage that can be relied on.
+#![expect(clippy::unwrap_used, reason = "a helper function of a test")]
 
 use cost_tracker::{Billable, CallType, ServiceTier, UsageError, parse_billable, parse_usage};
 use event_payloads::TokenUsage;
