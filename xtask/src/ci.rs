@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::steps::{note, step};
-use crate::{commands, coverage, schema, test, tools};
+use crate::{commands, coverage, oracle, schema, test, tools};
 
-/// Check everything: format, lints, docs, schemas, dependencies, coverage, and then run every test
+/// Check everything: format, lints, docs, schemas, dependencies, prices, coverage, and then run every test
 ///
 /// All that `.ci/run` does. Stops at the first step that fails; ends with the test runner's own summary.
 #[derive(Debug, clap::Args)]
@@ -35,6 +35,7 @@ pub(crate) fn run(_args: &Args) -> Result<ExitCode> {
     })?;
     schema::check()?;
     let advisories = dependencies()?;
+    oracle::run(&oracle::Args::default())?;
     coverage::run()?;
     if let Advisories::LeftOut = advisories {
         note("left out: security advisories, their database cannot be reached from here");

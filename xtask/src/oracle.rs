@@ -4,6 +4,9 @@ use anyhow::{Context as _, Result};
 
 use crate::{commands, parts};
 
+/// Of the random usages, unless told otherwise.
+const SEED: u64 = 24_301;
+
 /// Price every entry of the map with our book and with LiteLLM's own calculator, and compare
 ///
 /// Every entry × usages that reach every dimension and both sides of every tier × classes of service ×
@@ -15,11 +18,21 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
     /// The seed of the random usages
-    #[arg(long, default_value_t = 24301, value_name = "N")]
+    #[arg(long, default_value_t = SEED, value_name = "N")]
     seed: u64,
     /// Only the part that the tests ask
     #[arg(long)]
     subset: bool,
+}
+
+impl Default for Args {
+    fn default() -> Self {
+        Self {
+            json: false,
+            seed: SEED,
+            subset: false,
+        }
+    }
 }
 
 /// Runs the task.
