@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use event_payloads::{Cost, CostSource, RuntimeGroup, TokenUsage, Usd};
+use event_payloads::{Cost, CostBreakdown, CostSource, RuntimeGroup, TokenUsage, Usd};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
@@ -39,6 +39,8 @@ pub struct ModelCallResult {
     pub usage_is_estimated: bool,
     /// What it cost.
     pub cost: Cost,
+    /// How our own figure for that is made up, if there is one; also where the proxy's figure is the cost.
+    pub cost_breakdown: Option<Box<CostBreakdown>>,
     /// Set if the fallback answered: why.
     pub fallback: Option<FallbackReason>,
     /// Why the model stopped: `stop`, `length`, `tool_calls`, …
@@ -109,6 +111,7 @@ impl ModelCallResult {
             token_usage: None,
             usage_is_estimated: false,
             cost,
+            cost_breakdown: None,
             fallback: None,
             finish_reason: None,
             tool_calls: Vec::new(),

@@ -7,8 +7,9 @@ mod responses;
 
 use std::time::Duration;
 
-use cost_tracker::{CostTracker, ProxyCost, UsageError, parse_usage};
-use event_payloads::TokenUsage;
+use cost_tracker::{
+    Billable, CallType, CostTracker, ProxyCost, ServiceTier, UsageError, parse_billable,
+};
 use provider_core::{Endpoint, ModelCall, ModelCallResult, ProviderError};
 use serde_json::{Map, Value};
 
@@ -30,11 +31,13 @@ pub(crate) struct Answer {
     pub(crate) tool_calls: Vec<Value>,
     pub(crate) usage: Value,
     pub(crate) model: Option<String>,
+    /// The class of service that the provider served it in.
+    pub(crate) service_tier: Option<String>,
 }
 
-/// The tokens of an answer, and whether somebody stated them.
+/// What an answer used, and whether somebody stated it.
 pub(crate) struct Counted {
-    pub(crate) usage: Result<TokenUsage, UsageError>,
+    pub(crate) usage: Result<Billable, UsageError>,
     pub(crate) is_estimated: bool,
 }
 
@@ -73,6 +76,7 @@ impl Answer {
             _ => chat::read(&mut fields)?,
         };
         answer.model = string(fields.get("model"));
+        answer.service_tier = string(fields.get("service_tier"));
         answer.usage = fields.remove("usage").unwrap_or_default();
         Ok(answer)
     }
@@ -82,14 +86,17 @@ impl Answer {
         responses::read(fields)
     }
 
-    /// The tokens that it states.
-    pub(crate) fn counted(&self) -> Counted {
+    /// What it states that it used.
+    pub(crate) fn counted(&self, endpoint: Endpoint) -> Counted {
         let usage = match &self.usage {
             Value::Null => Err(UsageError::Missing),
-            usage => parse_usage(usage),
+            usage => parse_billable(usage, call_type(endpoint)),
         };
         Counted {
-            usage,
+            usage: usage.map(|used| match &self.service_tier {
+                Some(tier) => used.with_service_tier(ServiceTier::of_answer(tier)),
+                None => used,
+            }),
             is_estimated: false,
         }
     }
@@ -109,26 +116,34 @@ impl Answer {
             .provider
             .clone()
             .or_else(|| provider_of(tracker, &name.model));
-        let usage = counted.usage.as_ref();
-        let cost = tracker.settle(name.provider.as_deref(), &name.model, usage, &proxy);
+        let used = counted.usage.as_ref();
+        let settled = tracker.settle_call(name.provider.as_deref(), &name.model, used, &proxy);
         let mut contents = self.contents.into_iter();
         let content = contents.next().unwrap_or_default();
         ModelCallResult {
             duration,
             further_contents: contents.collect(),
-            token_usage: counted.usage.ok(),
+            token_usage: counted.usage.ok().map(|used| used.tokens),
             usage_is_estimated: counted.is_estimated,
             finish_reason: self.finish_reason,
             tool_calls: self.tool_calls,
             proxy: head.trace(),
+            cost_breakdown: settled.breakdown.map(Box::new),
             ..ModelCallResult::answered(
                 call,
                 &name.model,
                 &provider.unwrap_or_default(),
                 &content,
-                cost,
+                settled.cost,
             )
         }
+    }
+}
+
+const fn call_type(endpoint: Endpoint) -> CallType {
+    match endpoint {
+        Endpoint::Embeddings => CallType::Embedding,
+        _ => CallType::Generation,
     }
 }
 

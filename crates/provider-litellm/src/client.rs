@@ -133,7 +133,7 @@ impl Parts {
             }
         };
         let proxy = head.cost().or(ProxyCost::from_usage(&answer.usage));
-        let counted = answer.counted();
+        let counted = answer.counted(endpoint);
         let result = answer.result(Settling {
             call,
             head: &head,

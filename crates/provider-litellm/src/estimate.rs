@@ -30,7 +30,7 @@ pub(crate) fn estimate(request: &ModelRequest, answered: &[String]) -> Counted {
     };
     let completion: u64 = answered.iter().map(|text| count_tokens(text)).sum();
     Counted {
-        usage: Ok(TokenUsage::new(texts.saturating_add(framing), completion)),
+        usage: Ok(TokenUsage::new(texts.saturating_add(framing), completion).into()),
         is_estimated: true,
     }
 }

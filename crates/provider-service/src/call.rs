@@ -150,6 +150,7 @@ impl PlannedCall {
             proxy_call_id: result.proxy.call_id.clone().unwrap_or_default(),
             time_to_first_token_ms: result.time_to_first_token_ms(),
             usage_is_estimated: result.usage_is_estimated,
+            cost_breakdown: result.cost_breakdown.as_deref().cloned(),
             ..ModelCallCompleted::default()
         }
         .with_cost(&result.cost);

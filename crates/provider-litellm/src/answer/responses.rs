@@ -1,7 +1,7 @@
 //! A response, of OpenAI's Responses API.
 
 use provider_core::{ProviderError, ProxyReply};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{Answer, Fields, string, wrong};
 
@@ -30,7 +30,8 @@ pub(super) fn read(mut fields: Fields) -> Result<Answer, ProviderError> {
         finish_reason: string(reason).or_else(|| string(fields.get("status"))),
         tool_calls,
         model: string(fields.get("model")),
-        usage: chat_shaped(fields.remove("usage").unwrap_or_default()),
+        service_tier: string(fields.get("service_tier")),
+        usage: fields.remove("usage").unwrap_or_default(),
     })
 }
 
@@ -58,22 +59,4 @@ pub(crate) fn failure(fields: &Fields) -> ProviderError {
         },
         retry_after: None,
     }
-}
-
-/// The usage in the words of a chat completion, which are those that prices are looked up by.
-fn chat_shaped(usage: Value) -> Value {
-    let Value::Object(fields) = usage else {
-        return usage;
-    };
-    let renamed = fields.into_iter().map(|(name, value)| {
-        let name = match name.as_str() {
-            "input_tokens" => "prompt_tokens",
-            "output_tokens" => "completion_tokens",
-            "input_tokens_details" => "prompt_tokens_details",
-            "output_tokens_details" => "completion_tokens_details",
-            other => other,
-        };
-        (name.to_owned(), value)
-    });
-    Value::Object(renamed.collect::<Map<_, _>>())
 }

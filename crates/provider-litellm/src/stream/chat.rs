@@ -25,6 +25,7 @@ pub(super) struct ChatPieces {
     choices: Vec<Choice>,
     usage: Value,
     model: Option<String>,
+    service_tier: Option<String>,
     /// The upstream has said that nothing more comes.
     done: bool,
 }
@@ -66,6 +67,9 @@ impl ChatPieces {
         }
         if self.model.is_none() {
             self.model = piece.model.map(Cow::into_owned);
+        }
+        if let Some(tier) = piece.service_tier {
+            self.service_tier = Some(tier.into_owned());
         }
         let usage = present(piece.usage);
         if let Some(usage) = usage {
@@ -136,6 +140,7 @@ impl ChatPieces {
             tool_calls,
             usage: self.usage,
             model: self.model,
+            service_tier: self.service_tier,
         };
         (answer, written)
     }
@@ -238,6 +243,8 @@ struct ChatChunk<'a> {
     error: Option<&'a RawValue>,
     #[serde(borrow, default)]
     model: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    service_tier: Option<Cow<'a, str>>,
 }
 
 #[derive(Deserialize)]

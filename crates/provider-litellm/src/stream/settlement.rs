@@ -39,7 +39,7 @@ impl Settlement {
     /// What the answer says, and its tokens: stated, or counted where nobody stated them.
     async fn counted(&self, pieces: Pieces) -> (Answer, Counted) {
         let (answer, written) = pieces.into_answer();
-        let counted = answer.counted();
+        let counted = answer.counted(self.call.request.endpoint());
         if !matches!(counted.usage, Err(UsageError::Missing)) {
             return (answer, counted);
         }

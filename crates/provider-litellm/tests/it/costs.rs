@@ -164,3 +164,26 @@ fn without_a_usage_that_can_be_right_there_is_none_and_only_the_proxy_knows_the_
         assert_eq!(stated.cost, known("0.1", CostSource::Proxy), "{usage}");
     }
 }
+
+#[test]
+fn the_class_of_service_that_the_answer_names_has_its_own_price_and_its_own_breakdown() {
+    // gpt-5-mini: 0.25 and 2 USD a million tokens, half of it in flex.
+    let model = "x-litellm-model-name: openai/gpt-5-mini";
+    for (tier, usd, named) in [
+        ("", "0.00065", ""),
+        (r#","service_tier":"default""#, "0.00065", ""),
+        (r#","service_tier":"flex""#, "0.000325", "flex"),
+    ] {
+        let result = with_usage(&[model], &format!("{USAGE}{tier}"));
+        assert_eq!(result.cost, known(usd, CostSource::PriceBook), "{tier}");
+        let breakdown = result.cost_breakdown.unwrap();
+        assert_eq!(breakdown.service_tier, named);
+        assert_eq!(breakdown.total_usd, usd.parse().unwrap());
+        let parts: Vec<&str> = breakdown
+            .lines
+            .iter()
+            .map(|line| line.dimension.as_str())
+            .collect();
+        assert_eq!(parts, ["input", "output"]);
+    }
+}
