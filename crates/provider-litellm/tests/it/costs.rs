@@ -187,3 +187,32 @@ fn the_class_of_service_that_the_answer_names_has_its_own_price_and_its_own_brea
         assert_eq!(parts, ["input", "output"]);
     }
 }
+
+#[test]
+fn the_class_of_service_of_the_answer_and_its_searches_are_priced_and_shown() {
+    let usage = r#"{"prompt_tokens": 1000, "completion_tokens": 200, "total_tokens": 1200,
+        "server_tool_use": {"web_search_requests": 2}}"#;
+    let body = chat(HI, usage).replacen('{', r#"{"service_tier": "priority","#, 1);
+    let model = "x-litellm-model-name: openai/gpt-5.5";
+    let result = result_of(http("200 OK", &[model], &body));
+    let breakdown = result.cost_breakdown.unwrap();
+    assert_eq!(
+        (breakdown.matched.as_str(), breakdown.service_tier.as_str()),
+        ("gpt-5.5", "priority")
+    );
+    let lines: Vec<String> = breakdown
+        .lines
+        .iter()
+        .map(|line| format!("{} {}", line.dimension, line.amount_usd))
+        .collect();
+    assert_eq!(lines, ["input 0.0125", "output 0.015", "web_search 0.02"]);
+    assert_eq!(result.cost, known("0.0475", CostSource::PriceBook));
+}
+
+#[test]
+fn the_breakdown_stands_beside_the_proxys_figure_too() {
+    let result = result_of(good(&[&format!("{COST}: 2.7e-04")]));
+    assert_eq!(result.cost.source(), CostSource::Proxy);
+    let total = result.cost_breakdown.map(|breakdown| breakdown.total_usd);
+    assert_eq!(total, Some("0.00027".parse().unwrap()));
+}
