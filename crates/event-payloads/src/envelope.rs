@@ -186,6 +186,8 @@ open_words! {
         ModelCallCompleted = "MODEL_CALL_COMPLETED",
         /// A model call ended without an answer: [`ModelCallFailed`](crate::ModelCallFailed).
         ModelCallFailed = "MODEL_CALL_FAILED",
+        /// The cost of an earlier call was computed anew: [`CostCorrected`](crate::CostCorrected).
+        CostCorrected = "COST_CORRECTED",
         /// A task changed its state: [`StateTransition`](crate::StateTransition).
         StateTransition = "STATE_TRANSITION",
         /// An artifact was stored: [`ArtifactCreated`](crate::ArtifactCreated).

@@ -28,6 +28,7 @@
 //! `#[serde(flatten)]` and untagged enums over *numbers* do not work under it.
 
 mod breakdown;
+mod correction;
 mod cost;
 mod envelope;
 mod id;
@@ -42,6 +43,7 @@ mod usage;
 mod usd;
 
 pub use breakdown::{CostBreakdown, CostLine, Quantity};
+pub use correction::CostCorrected;
 pub use cost::{Cost, CostDrift, CostSource};
 pub use envelope::{Actor, Causality, Event, EventType, trace_id};
 pub use id::{ArtifactId, EventId, InvalidId, MAX_ID_BYTES, TaskId};

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    ArtifactId, Cost, CostBreakdown, CostDrift, CostSource, EventId, EventType, TaskStatus,
-    TokenUsage, Usd, usage,
+    ArtifactId, Cost, CostBreakdown, CostCorrected, CostDrift, CostSource, EventId, EventType,
+    TaskStatus, TokenUsage, Usd, usage,
 };
 
 /// An event whose payload lacks what its type needs.
@@ -35,6 +35,8 @@ pub enum Payload {
     ModelCallCompleted(Box<ModelCallCompleted>),
     /// `MODEL_CALL_FAILED`
     ModelCallFailed(Box<ModelCallFailed>),
+    /// `COST_CORRECTED`
+    CostCorrected(Box<CostCorrected>),
     /// `STATE_TRANSITION`
     StateTransition(StateTransition),
     /// `ARTIFACT_CREATED`
@@ -84,6 +86,7 @@ payloads!(
     ModelCallStarted,
     ModelCallCompleted,
     ModelCallFailed,
+    CostCorrected,
     StateTransition,
     ArtifactCreated,
     Error

@@ -4,8 +4,8 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 
 use crate::{
-    ArtifactCreated, ErrorEvent, Event, ModelCallChunk, ModelCallCompleted, ModelCallFailed,
-    ModelCallStarted, StateTransition, TaskCreated, UserMessage,
+    ArtifactCreated, CostCorrected, ErrorEvent, Event, ModelCallChunk, ModelCallCompleted,
+    ModelCallFailed, ModelCallStarted, StateTransition, TaskCreated, UserMessage,
 };
 
 /// Every schema with the stem of its file name: `event`, and a payload's type in lower case.
@@ -19,6 +19,7 @@ pub fn all() -> Vec<(&'static str, Schema)> {
         ("model_call_chunk", of::<ModelCallChunk>()),
         ("model_call_completed", of::<ModelCallCompleted>()),
         ("model_call_failed", of::<ModelCallFailed>()),
+        ("cost_corrected", of::<CostCorrected>()),
         ("state_transition", of::<StateTransition>()),
         ("artifact_created", of::<ArtifactCreated>()),
         ("error", of::<ErrorEvent>()),

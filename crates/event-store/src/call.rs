@@ -36,6 +36,8 @@ pub struct Call {
     pub cost_source: CostSource,
     /// True if the proxy's figure and ours differ by more than the threshold.
     pub drift: bool,
+    /// What was recorded first, if the cost was corrected since: `Some(None)` where it was not known.
+    pub recorded: Option<Option<Picodollars>>,
     /// True if the tokens, and a cost that follows from them, were counted from the text.
     pub estimated: bool,
     /// Tokens used; `None` if the answer did not say.

@@ -93,8 +93,12 @@ pub struct CostRow {
     pub drift_calls: u64,
     /// Of those: their tokens were counted from the text, since no answer stated them.
     pub estimated_calls: u64,
+    /// Of those: their cost was corrected after it was recorded.
+    pub corrected_calls: u64,
     /// What the calls with a known cost add up to, exactly.
     pub cost: Picodollars,
+    /// The same by what was recorded first.
+    pub recorded_cost: Picodollars,
     /// Tokens of all calls that stated them.
     pub tokens: Tokens,
 }

@@ -27,6 +27,12 @@ pub struct CostSum {
     pub drift_calls: u64,
     /// Of those: no answer stated their tokens, so the text was counted: their cost is close, not exact.
     pub estimated_calls: u64,
+    /// Of those: their cost was corrected after it was recorded.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub corrected_calls: u64,
+    /// What `cost_usd` would be without the corrections; there only if there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recorded_cost_usd: Option<Usd>,
     /// Input tokens.
     pub prompt_tokens: u64,
     /// Output tokens.
@@ -105,6 +111,9 @@ pub struct CallCost {
     pub cost_unavailable_reason: String,
     /// Who said what it cost.
     pub cost_source: CostSource,
+    /// What was recorded first, in USD, if the cost was corrected since; 0 where it was not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recorded_cost_usd: Option<Usd>,
     /// True if two sources differ by more than the threshold.
     pub cost_drift: bool,
     /// True if no answer stated the tokens, so the text was counted: the cost is close, not exact.
@@ -254,10 +263,26 @@ impl CostSum {
             fallback_calls: row.fallback_calls,
             drift_calls: row.drift_calls,
             estimated_calls: row.estimated_calls,
+            corrected_calls: row.corrected_calls,
+            recorded_cost_usd: (row.corrected_calls > 0)
+                .then(|| usd(row.recorded_cost))
+                .transpose()?,
             prompt_tokens: row.tokens.prompt,
             completion_tokens: row.tokens.completion,
             total_tokens: row.tokens.total,
         })
+    }
+
+    /// A sum without corrections is what was recorded.
+    fn recorded_with(&self, other: &Self) -> Result<Option<Usd>, StoreError> {
+        if self.recorded_cost_usd.is_none() && other.recorded_cost_usd.is_none() {
+            return Ok(None);
+        }
+        let recorded = |sum: &Self| sum.recorded_cost_usd.unwrap_or(sum.cost_usd);
+        recorded(self)
+            .checked_add(recorded(other))
+            .map(Some)
+            .ok_or(StoreError::Overflow)
     }
 
     fn plus(&self, other: &Self) -> Result<Self, StoreError> {
@@ -274,11 +299,21 @@ impl CostSum {
             fallback_calls: count(self.fallback_calls, other.fallback_calls)?,
             drift_calls: count(self.drift_calls, other.drift_calls)?,
             estimated_calls: count(self.estimated_calls, other.estimated_calls)?,
+            corrected_calls: count(self.corrected_calls, other.corrected_calls)?,
+            recorded_cost_usd: self.recorded_with(other)?,
             prompt_tokens: count(self.prompt_tokens, other.prompt_tokens)?,
             completion_tokens: count(self.completion_tokens, other.completion_tokens)?,
             total_tokens: count(self.total_tokens, other.total_tokens)?,
         })
     }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde calls"
+)]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 fn call_cost(call: Call) -> Result<CallCost, StoreError> {
@@ -297,6 +332,10 @@ fn call_cost(call: Call) -> Result<CallCost, StoreError> {
         cost_unavailable_reason: call.cost_unavailable_reason,
         cost_source: call.cost_source,
         cost_drift: call.drift,
+        recorded_cost_usd: call
+            .recorded
+            .map(|recorded| usd(recorded.unwrap_or_default()))
+            .transpose()?,
         usage_is_estimated: call.estimated,
         prompt_tokens: call.tokens.map(|tokens| tokens.prompt),
         completion_tokens: call.tokens.map(|tokens| tokens.completion),

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use event_payloads::{
-    Causality, Event, EventId, Payload, StateTransition, TaskStatus, Timestamp, trace_id,
+    Causality, CostCorrected, Event, EventId, Payload, StateTransition, TaskStatus, Timestamp,
+    trace_id,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -142,6 +143,7 @@ fn project(
         }
         .into()),
         Payload::ModelCallStarted(_) => calls::start(conn, event),
+        Payload::CostCorrected(correction) => correct(conn, event, correction),
         _ => match Ending::of(event, Some(payload)) {
             Some(ending) => end_call(conn, event, &ending),
             None => Ok(()),
@@ -186,6 +188,18 @@ fn end_call(conn: &Connection, event: &Event, ending: &Ending) -> Result<(), Fai
         .into()),
         None => Err(unknown().into()),
     }
+}
+
+/// A correction is of a call of the same task that has ended.
+fn correct(conn: &Connection, event: &Event, correction: &CostCorrected) -> Result<(), Failure> {
+    if calls::is_open(conn, &event.task_id, &correction.call_id)? == Some(false) {
+        return calls::correct(conn, &event.task_id, correction);
+    }
+    Err(StoreError::UnknownCall {
+        task_id: event.task_id.clone(),
+        parent: Some(correction.call_id.clone()),
+    }
+    .into())
 }
 
 fn insert_event(conn: &Connection, event: &Event) -> Result<(), Failure> {

@@ -1,6 +1,8 @@
 //! `model_calls`: how events become rows of it.
 
-use event_payloads::{Cost, CostSource, Event, EventId, EventType, Payload, TaskId, TokenUsage};
+use event_payloads::{
+    Cost, CostCorrected, CostSource, Event, EventId, EventType, Payload, TaskId, TokenUsage,
+};
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 use serde_json::Value;
 
@@ -245,5 +247,29 @@ pub(crate) fn end(
         ":duration_ms": to_sql(ending.duration_ms),
         ":error_type": ending.error_type,
     })?;
+    Ok(())
+}
+
+/// The cost of a call that has ended is said again; what was recorded first stays beside it.
+pub(crate) fn correct(
+    conn: &Connection,
+    task_id: &TaskId,
+    correction: &CostCorrected,
+) -> Result<(), Failure> {
+    conn.prepare_cached(
+        "UPDATE model_calls SET
+             recorded_pico = CASE corrections WHEN 0 THEN cost_pico ELSE recorded_pico END,
+             recorded_unavailable =
+                 CASE corrections WHEN 0 THEN cost_unavailable ELSE recorded_unavailable END,
+             corrections = corrections + 1, cost_pico = ?3, cost_source = ?4,
+             cost_unavailable = 0, cost_unavailable_reason = ''
+         WHERE call_id = ?1 AND task_id = ?2 AND status <> 'started'",
+    )?
+    .execute(params![
+        correction.call_id.as_str(),
+        task_id.as_str(),
+        correction.cost_usd.to_picodollars().get(),
+        correction.cost_source.as_str(),
+    ])?;
     Ok(())
 }

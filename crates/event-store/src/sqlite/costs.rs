@@ -10,7 +10,8 @@ use crate::{Call, CallStatus, CostQuery, CostRow, Dimension, OpenCall, StoreErro
 const CALL_COLUMNS: &str = "call_id, task_id, started_at, ended_at, status, alias, category, \
      runtime_group, model, provider, is_fallback, cost_pico, cost_unavailable, \
      cost_unavailable_reason, cost_source, drift, estimated, prompt_tokens, completion_tokens, total_tokens, \
-     cached_tokens, cache_creation_tokens, reasoning_tokens, duration_ms, error_type";
+     cached_tokens, cache_creation_tokens, reasoning_tokens, duration_ms, error_type, corrections, \
+     recorded_pico, recorded_unavailable";
 
 pub(crate) fn calls(conn: &Connection, task_id: &TaskId) -> Result<Vec<Call>, Failure> {
     let sql =
@@ -45,12 +46,22 @@ fn call(row: &Row<'_>) -> Result<Call, StoreError> {
             cost_unavailable_reason: row.get("cost_unavailable_reason")?,
             cost_source: source(&row.get::<_, String>("cost_source")?),
             drift: row.get("drift")?,
+            recorded: recorded(row)?,
             estimated: row.get("estimated")?,
             tokens: tokens(row)?,
             duration_ms: duration.map(from_sql),
             error_type: row.get("error_type")?,
         })
     })
+}
+
+fn recorded(row: &Row<'_>) -> rusqlite::Result<Option<Option<Picodollars>>> {
+    if row.get::<_, i64>("corrections")? == 0 {
+        return Ok(None);
+    }
+    let pico = Picodollars::new(row.get("recorded_pico")?);
+    let known = !row.get::<_, bool>("recorded_unavailable")?;
+    Ok(Some(known.then_some(pico)))
 }
 
 fn source(word: &str) -> CostSource {
@@ -104,7 +115,8 @@ const SUMS: &str = "count(*), coalesce(sum(status = 'started'), 0), \
      coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0), \
      coalesce(sum(total_tokens), 0), coalesce(sum(cached_tokens), 0), \
      coalesce(sum(cache_creation_tokens), 0), coalesce(sum(reasoning_tokens), 0), \
-     coalesce(sum(estimated), 0)";
+     coalesce(sum(estimated), 0), coalesce(sum(corrections > 0), 0), \
+     coalesce(sum(CASE corrections WHEN 0 THEN cost_pico ELSE recorded_pico END), 0)";
 
 /// `SUM` over integers is exact in SQLite, and fails instead of wrapping when it overflows.
 pub(crate) fn rollup(conn: &Connection, query: &CostQuery) -> Result<Vec<CostRow>, Failure> {
@@ -149,7 +161,7 @@ const fn column(dimension: Dimension) -> &'static str {
 }
 
 fn sums(row: &Row<'_>, group_by: &[Dimension]) -> rusqlite::Result<CostRow> {
-    const KEY: usize = 14;
+    const KEY: usize = 16;
     let count = |index: usize| row.get(index).map(from_sql);
     Ok(CostRow {
         calls: count(0)?,
@@ -168,6 +180,8 @@ fn sums(row: &Row<'_>, group_by: &[Dimension]) -> rusqlite::Result<CostRow> {
             reasoning: count(12)?,
         },
         estimated_calls: count(13)?,
+        corrected_calls: count(14)?,
+        recorded_cost: Picodollars::new(row.get(15)?),
         key: group_by
             .iter()
             .enumerate()

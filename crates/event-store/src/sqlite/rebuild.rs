@@ -78,6 +78,9 @@ fn project_call(
     if event.event_type == event_payloads::EventType::ModelCallStarted {
         return calls::start(conn, event);
     }
+    if let Some(Payload::CostCorrected(correction)) = payload {
+        return calls::correct(conn, &event.task_id, correction);
+    }
     let Some(ending) = Ending::of(event, payload) else {
         return Ok(());
     };

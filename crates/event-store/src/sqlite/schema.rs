@@ -10,7 +10,7 @@ use crate::{Rebuilt, StoreError};
 
 /// The layout that this version reads and writes, in `PRAGMA user_version`. Databases that the
 /// Python version made say 0, as new files do.
-pub(crate) const LAYOUT: i64 = 3;
+pub(crate) const LAYOUT: i64 = 4;
 
 /// The layout of existing installations: never renamed, never dropped, so that their own queries
 /// keep working.
@@ -103,6 +103,13 @@ CREATE INDEX idx_model_calls_open ON model_calls(started_at) WHERE status = 'sta
 /// Which calls' tokens were counted from the text. None were before this column.
 const ESTIMATED: &str = "ALTER TABLE model_calls ADD COLUMN estimated INTEGER NOT NULL DEFAULT 0;";
 
+/// How often a cost was corrected, and what was recorded first. None were before these columns.
+const CORRECTIONS: &str = "
+ALTER TABLE model_calls ADD COLUMN corrections INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE model_calls ADD COLUMN recorded_pico INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE model_calls ADD COLUMN recorded_unavailable INTEGER NOT NULL DEFAULT 0;
+";
+
 /// The layout that a database has.
 pub(crate) fn layout(conn: &Connection) -> Result<i64, Failure> {
     let found = conn.query_row("PRAGMA user_version", [], |row| row.get(0))?;
@@ -130,6 +137,7 @@ pub(crate) fn migrate(conn: &mut Connection, path: &Path) -> Result<Option<Rebui
         tx.execute_batch(CALLS)?;
         // Filling it needs all of today's columns.
         tx.execute_batch(ESTIMATED)?;
+        tx.execute_batch(CORRECTIONS)?;
         let rebuilt = rebuild::calls(&tx)?;
         tx.pragma_update(None, "user_version", LAYOUT)?;
         tx.commit()?;
@@ -146,6 +154,12 @@ pub(crate) fn migrate(conn: &mut Connection, path: &Path) -> Result<Option<Rebui
         let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
         tx.execute_batch(ESTIMATED)?;
         tx.pragma_update(None, "user_version", 3)?;
+        tx.commit()?;
+    }
+    if layout(conn)? < 4 {
+        let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        tx.execute_batch(CORRECTIONS)?;
+        tx.pragma_update(None, "user_version", 4)?;
         tx.commit()?;
     }
     Ok(filled)
