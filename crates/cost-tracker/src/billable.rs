@@ -231,6 +231,8 @@ pub struct Place {
     pub served_in_us: bool,
     /// Anthropic: the answer says that it was made in the fast mode (`speed`).
     pub fast_mode: bool,
+    /// What every price is multiplied by, of a call that was priced before: counts instead of all above.
+    pub known_factor: Option<Decimal>,
 }
 
 /// A region in which OpenAI keeps data, at a surcharge.

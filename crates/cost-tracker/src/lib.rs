@@ -43,6 +43,7 @@ mod exact;
 mod price_book;
 mod price_map;
 mod proxy_cost;
+mod recount;
 mod shown;
 mod tracker;
 mod usage;

@@ -8,10 +8,16 @@ fn old_events() -> Vec<Event> {
     serde_json::from_str(include_str!("fixtures/old_events.json")).unwrap()
 }
 
+/// Types that came after the Python version.
+const NEWER: [&str; 1] = ["COST_CORRECTED"];
+
 #[test]
 fn every_old_event_decodes_and_every_type_is_there() {
     let events = old_events();
-    for word in EventType::WORDS {
+    for word in EventType::WORDS
+        .iter()
+        .filter(|word| !NEWER.contains(*word))
+    {
         assert!(
             events
                 .iter()

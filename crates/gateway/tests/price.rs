@@ -1,4 +1,4 @@
-//! `octo price`, as a program: its lines, its exit codes, and what it leaves alone.
+//! `octo price` and `octo costs reprice`, as programs: their lines, exit codes, and what they leave alone.
 
 #![expect(clippy::unwrap_used, reason = "a test stops where something is wrong")]
 
@@ -6,6 +6,10 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use event_payloads::{
+    Actor, Cost, ModelCallCompleted, ModelCallStarted, Payload, TaskCreated, TokenUsage,
+};
+use event_store::{Commit, EventStore as _, NewEvent, Parent, SqliteOptions, SqliteStore};
 use serde_json::Value;
 
 fn octo(folder: &Path, arguments: &[&str]) -> Command {
@@ -112,4 +116,69 @@ fn a_users_own_prices_count_and_a_mistake_in_them_is_shown_with_its_line() {
     assert_eq!(output.status.code(), Some(2));
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(text.contains("line 2 of the prices"), "{text}");
+}
+
+#[tokio::test]
+async fn past_costs_are_computed_anew_and_shown_beside_what_was_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let database = data.join("sqlite/octoagent.db");
+    let options = SqliteOptions::new(&database, &data.join("artifacts"));
+    let store = SqliteStore::open(options).await.unwrap();
+    record_a_call_without_a_cost(&store).await;
+    store.close().await.unwrap();
+    drop(store);
+
+    let costs = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_octo"));
+        command
+            .arg("costs")
+            .args(arguments)
+            .current_dir(folder.path())
+            .env_clear();
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = costs(&["reprice", "--dry-run"]);
+    assert!(
+        text.starts_with("1 calls would be corrected, from 0 to 0.00027 USD"),
+        "{text}"
+    );
+    let done: Value = serde_json::from_str(&costs(&["reprice", "--json"])).unwrap();
+    assert_eq!(done["corrections"][0]["after_usd"].to_string(), "0.00027");
+    let text = costs(&[]);
+    assert!(text.contains("0.00027"), "{text}");
+    assert!(
+        text.contains("1 calls were corrected since: 0 USD as recorded first"),
+        "{text}"
+    );
+    let again: Value = serde_json::from_str(&costs(&["reprice", "--json"])).unwrap();
+    assert_eq!(again["unchanged"], 1);
+}
+
+async fn record_a_call_without_a_cost(store: &SqliteStore) {
+    let created = Payload::TaskCreated(TaskCreated {
+        title: "Hello".into(),
+        thread_id: "default".into(),
+        scope_id: "chat:web:default".into(),
+        channel: "web".into(),
+        sender_id: "owner".into(),
+        risk_level: "low".into(),
+    });
+    let started = Payload::ModelCallStarted(ModelCallStarted::default());
+    let completed = ModelCallCompleted {
+        model_name: "gpt-4o-mini".into(),
+        provider: "openai".into(),
+        token_usage: Some(TokenUsage::new(1000, 200)),
+        ..ModelCallCompleted::default()
+    }
+    .with_cost(&Cost::Unavailable("no price is known".into()));
+    let completed = Payload::ModelCallCompleted(Box::new(completed));
+    let event = |payload| NewEvent::new(Actor::System, payload);
+    let commit = Commit::new("task-1".parse().unwrap())
+        .event(event(created))
+        .event(event(started))
+        .event(event(completed).parent(Parent::InCommit(1)));
+    store.append(commit).await.unwrap();
 }

@@ -44,6 +44,7 @@ mod live;
 mod llm;
 mod message;
 mod recovery;
+mod reprice;
 mod settle;
 mod task;
 
@@ -55,4 +56,5 @@ pub use fallback::{CallError, FallbackManager, FallbackPolicy};
 pub use llm::{Ended, LlmService, Stop};
 pub use message::{Message, SubmitError, Submitted};
 pub use recovery::Recovered;
+pub use reprice::{Correction, RepriceQuery, Repriced, reprice};
 pub use task::{CancelError, TaskService};

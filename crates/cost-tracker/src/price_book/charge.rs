@@ -175,6 +175,9 @@ impl Bill<'_> {
 /// What every price is multiplied by for where and how the call was served.
 fn factor(found: &Match<'_>, call: &Billable) -> Option<Decimal> {
     let place = &call.place;
+    if place.known_factor.is_some() {
+        return place.known_factor;
+    }
     let residency = place.residency.map(|region| match region {
         Residency::EuropeanUnion => Kind::FactorEu,
         Residency::UnitedStates => Kind::FactorUs,

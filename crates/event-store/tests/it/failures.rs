@@ -4,12 +4,12 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use event_payloads::TaskStatus;
-use event_store::{EventStore, SqliteStore, StoreError, TaskQuery};
+use event_payloads::{Cost, CostSource, TaskStatus};
+use event_store::{CostQuery, EventStore, SqliteStore, StoreError, TaskQuery};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-use crate::desk::{Desk, commit, created, database, message, moved, options};
+use crate::desk::{Desk, commit, completed, created, database, message, moved, options};
 
 #[tokio::test]
 async fn a_full_disk_is_told_and_leaves_no_half_task() {
@@ -149,6 +149,35 @@ async fn another_name_of_the_database_is_no_second_lock() {
     let options = event_store::SqliteOptions::new(alias, desk.dir.path().join("artifacts"));
     let error = SqliteStore::open(options).await.unwrap_err();
     assert!(matches!(error, StoreError::InUse { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_database_from_before_corrections_gets_their_columns() {
+    let desk = Desk::new().await;
+    let task_id = desk.running().await;
+    let call_id = desk.call(&task_id).await;
+    let cost = Cost::known("0.5".parse().unwrap(), CostSource::Proxy);
+    desk.append(&task_id, vec![completed(&call_id, &cost)])
+        .await;
+    desk.store.close().await.unwrap();
+    let sql = desk.sql();
+    for column in ["corrections", "recorded_pico", "recorded_unavailable"] {
+        let drop = format!("ALTER TABLE model_calls DROP COLUMN {column}");
+        sql.execute_batch(&drop).unwrap();
+    }
+    sql.pragma_update(None, "user_version", 3).unwrap();
+    drop(sql);
+
+    let store = SqliteStore::open(options(desk.dir.path())).await.unwrap();
+    let row = store
+        .cost_rollup(CostQuery::default())
+        .await
+        .unwrap()
+        .remove(0);
+    assert_eq!((row.corrected_calls, row.calls), (0, 1));
+    assert_eq!(row.recorded_cost, row.cost);
+    let call = store.calls(&task_id).await.unwrap().remove(0);
+    assert_eq!(call.recorded, None);
 }
 
 #[tokio::test]

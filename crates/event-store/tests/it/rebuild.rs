@@ -1,6 +1,8 @@
 //! The projections come out the same when they are computed anew.
 
-use event_payloads::{Cost, CostSource, EventId, TaskId, TaskStatus, Usd};
+use event_payloads::{
+    Actor, Cost, CostCorrected, CostSource, EventId, Payload, TaskId, TaskStatus, Usd,
+};
 use event_store::{EventStore, NewEvent};
 use proptest::prelude::*;
 
@@ -15,6 +17,7 @@ enum Step {
     Complete(usize, i64),
     Unpriced(usize),
     Fail(usize),
+    Correct(usize, i64),
     Move(TaskStatus, TaskStatus),
     Pass(i64),
 }
@@ -28,6 +31,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0_usize..4, 0..i64::MAX / 4).prop_map(|(call, pico)| Step::Complete(call, pico)),
         1 => (0_usize..4).prop_map(Step::Unpriced),
         1 => (0_usize..4).prop_map(Step::Fail),
+        1 => (0_usize..4, 0..i64::MAX / 4).prop_map(|(call, pico)| Step::Correct(call, pico)),
         2 => (status(), status()).prop_map(|(from, to)| Step::Move(from, to)),
         2 => Just(Step::Move(TaskStatus::Created, TaskStatus::Running)),
         1 => Just(Step::Move(TaskStatus::Running, TaskStatus::Succeeded)),
@@ -47,9 +51,25 @@ fn event(step: &Step, calls: &[EventId]) -> Option<NewEvent> {
         }
         Step::Unpriced(index) => completed(call(index)?, &Cost::Unavailable("why".to_owned())),
         Step::Fail(index) => failed(call(index)?),
+        Step::Correct(index, pico) => corrected(call(index)?, *pico)?,
         Step::Move(from, to) => moved(*from, *to),
         Step::Pass(_) => return None,
     })
+}
+
+fn corrected(call_id: &EventId, pico: i64) -> Option<NewEvent> {
+    let correction = CostCorrected {
+        call_id: call_id.clone(),
+        cost_usd: event_payloads::Picodollars::new(pico).to_usd().ok()?,
+        cost_source: CostSource::PriceBook,
+        previous_cost_usd: Usd::ZERO,
+        previous_cost_unavailable: true,
+        previous_cost_source: CostSource::None,
+        reason: "the price was missing".to_owned(),
+        cost_breakdown: None,
+    };
+    let payload = Payload::CostCorrected(Box::new(correction));
+    Some(NewEvent::new(Actor::System, payload))
 }
 
 async fn live(desk: &Desk, history: &[(usize, Step)]) {

@@ -1,6 +1,8 @@
 //! `octo costs`: what was spent, read beside a running gateway.
 
-use clap::Args;
+mod reprice;
+
+use clap::{Args, Subcommand};
 use event_payloads::TaskId;
 use event_store::{CostQuery, SqliteStore};
 use provider_service::{CostGroup, CostReport, CostSum, TaskCost, report, task_cost};
@@ -12,7 +14,10 @@ use crate::config::Config;
 use crate::http::parse_cost_query;
 
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct CostsArgs {
+    #[command(subcommand)]
+    action: Option<Action>,
     /// One task: by alias, category, model, provider, and every call.
     #[arg(long, value_name = "ID", conflicts_with_all = ["from", "to", "group_by"])]
     task: Option<TaskId>,
@@ -30,7 +35,16 @@ pub(super) struct CostsArgs {
     json: bool,
 }
 
+#[derive(Subcommand)]
+enum Action {
+    /// Compute past costs anew by the prices of today, and append corrections.
+    Reprice(reprice::RepriceArgs),
+}
+
 pub(super) async fn costs(config: Config, args: CostsArgs) -> Exit {
+    if let Some(Action::Reprice(args)) = &args.action {
+        return reprice::run(&config, args).await;
+    }
     let query = parse_cost_query(
         args.from.as_deref(),
         args.to.as_deref(),
@@ -157,14 +171,21 @@ fn show_task(cost: &TaskCost) -> String {
     )
 }
 
-/// A sum that leaves calls out says so.
+/// A sum that leaves calls out, or is another than was recorded, says so.
 fn caveats(sum: &CostSum) -> String {
     let missing = sum.calls_without_cost + sum.open_calls;
-    if missing == 0 {
-        return String::new();
+    let mut text = String::new();
+    if missing > 0 {
+        text = format!(
+            "\n{missing} of {} calls have no known cost: the sum is a lower bound",
+            sum.calls
+        );
     }
-    format!(
-        "\n{missing} of {} calls have no known cost: the sum is a lower bound",
-        sum.calls
-    )
+    if let Some(recorded) = sum.recorded_cost_usd {
+        text.push_str(&format!(
+            "\n{} calls were corrected since: {recorded} USD as recorded first",
+            sum.corrected_calls
+        ));
+    }
+    text
 }
