@@ -1,5 +1,5 @@
 //! The real parts that tests share: LiteLLM Proxy and a local language model behind it, started for the
-//! time that one command runs.
+//! time that one command runs, and clients that other people wrote.
 
 use std::fmt::Write;
 use std::fs::File;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use real_stack::{
-    Environments, LiteLlmProxy, LocalModel, ProxyConfig, ProxyOptions, workspace_root,
+    Clients, Environments, LiteLlmProxy, LocalModel, ProxyConfig, ProxyOptions, workspace_root,
 };
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::Child;
@@ -28,6 +28,7 @@ const INTERRUPTED: u8 = 130;
 /// whatever happens. The exit code is the command's; its output is the last thing that is shown.
 pub(crate) fn run_beside(command: Command) -> Result<ExitCode> {
     let environments = environments()?;
+    let clients = clients()?;
     // Handlers are in place only from here on: before, Ctrl-C ends us and the set-up with us.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -39,7 +40,8 @@ pub(crate) fn run_beside(command: Command) -> Result<ExitCode> {
             parts = Parts::start(environments) => parts?,
             () = &mut interrupted => return Ok(ExitCode::from(INTERRUPTED)),
         };
-        let outcome = run_to_end(parts.told_to(command), interrupted).await;
+        let command = tell_clients(parts.told_to(command), &clients);
+        let outcome = run_to_end(command, interrupted).await;
         parts.stop().await;
         outcome
     })
@@ -50,6 +52,21 @@ pub(crate) fn environments() -> Result<Environments> {
     step("Python environments", || {
         Ok(Environments::ensure(|line: &str| note(line))?)
     })
+}
+
+/// The clients of other people, installed if they are not yet.
+fn clients() -> Result<Clients> {
+    step("clients for Python and Node.js", || {
+        Ok(Clients::ensure(|line: &str| note(line))?)
+    })
+}
+
+fn tell_clients(mut command: Command, clients: &Clients) -> Command {
+    command
+        .env("OCTO_TEST_CLIENTS_PYTHON", clients.python())
+        .env("OCTO_TEST_NODE", clients.node())
+        .env("OCTO_TEST_NODE_MODULES", clients.node_modules());
+    command
 }
 
 /// Tells tests which interpreters they may use.

@@ -97,8 +97,9 @@ impl Environments {
     }
 }
 
-/// Released by the system when the file is closed, also when we are killed.
-fn lock(path: &Path, progress: &dyn Fn(&str)) -> Result<File, StackError> {
+/// One set-up at a time, of this process or another. Released by the system when the file is closed, also
+/// when we are killed.
+pub(crate) fn lock(path: &Path, progress: &dyn Fn(&str)) -> Result<File, StackError> {
     let file = File::create(path).map_err(StackError::io(format!("open {}", path.display())))?;
     match file.try_lock() {
         Ok(()) => return Ok(file),
@@ -134,10 +135,13 @@ fn ensure_weights(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clients::CLIENTS;
+
+    const SPECS: [Spec; 3] = [LITELLM, MODEL, CLIENTS];
 
     #[test]
     fn no_lock_holds_a_stolen_release_or_a_foreign_source() {
-        for lock in [LITELLM.lock, MODEL.lock] {
+        for Spec { lock, .. } in SPECS {
             for never in [
                 "litellm==1.82.7",
                 "litellm==1.82.8",
@@ -154,7 +158,7 @@ mod tests {
 
     #[test]
     fn every_locked_package_has_a_hash() {
-        for lock in [LITELLM.lock, MODEL.lock] {
+        for Spec { lock, .. } in SPECS {
             let packages: Vec<&str> = lock
                 .split("\n")
                 .filter(|line| line.contains("=="))

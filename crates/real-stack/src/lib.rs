@@ -1,7 +1,8 @@
-//! The real parts as owned processes: a LiteLLM Proxy and a local language model, no key needed.
+//! The real parts as owned processes: a LiteLLM Proxy and a local language model, no key needed. And the
+//! clients that other people wrote, to call them with.
 //!
-//! Everything comes from the Python package index, pinned by hash, and lives under `target/real-stack/`. A
-//! part listens on a free port of the loopback address and ends when it is told to, when its handle is
+//! Everything comes from the package indexes of Python and npm, pinned by hash, and lives under
+//! `target/real-stack/`. A part listens on a free port of the loopback address and ends when it is told to, when its handle is
 //! dropped, and when the process that started it dies, however that happens.
 //!
 //! ```no_run
@@ -24,12 +25,14 @@
 //! # }
 //! ```
 
+mod clients;
 mod environments;
 mod error;
 mod exchange;
 mod layout;
 mod log;
 mod model;
+mod node;
 mod port;
 mod process;
 mod proxy;
@@ -38,6 +41,7 @@ mod server;
 mod setup;
 mod venv;
 
+pub use clients::Clients;
 pub use environments::Environments;
 pub use error::StackError;
 pub use exchange::{Answer, Exchange};

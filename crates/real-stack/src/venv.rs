@@ -36,6 +36,24 @@ impl Venv {
         self.folder.join("bin").join("python")
     }
 
+    /// Where its packages are: `lib/pythonX.Y/site-packages`.
+    pub(crate) fn packages(&self) -> Result<PathBuf, StackError> {
+        let lib = self.folder.join("lib");
+        let look = || {
+            for entry in fs::read_dir(&lib)? {
+                let packages = entry?.path().join("site-packages");
+                if packages.is_dir() {
+                    return Ok(packages);
+                }
+            }
+            Err(std::io::Error::from(std::io::ErrorKind::NotFound))
+        };
+        look().map_err(StackError::io(format!(
+            "find site-packages in {}",
+            lib.display()
+        )))
+    }
+
     /// The environment under `root`, made when it is not there or its lock has changed.
     pub(crate) fn ensure(
         spec: Spec,
@@ -124,7 +142,7 @@ pub(crate) fn fingerprint(text: &str) -> String {
         .collect()
 }
 
-fn remove(folder: &Path) -> Result<(), StackError> {
+pub(crate) fn remove(folder: &Path) -> Result<(), StackError> {
     match fs::remove_dir_all(folder) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
