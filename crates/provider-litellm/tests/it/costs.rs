@@ -190,7 +190,7 @@ fn the_class_of_service_that_the_answer_names_has_its_own_price_and_its_own_brea
 
 #[test]
 fn the_class_of_service_of_the_answer_and_its_searches_are_priced_and_shown() {
-    let usage = r#"{"prompt_tokens": 1000, "completion_tokens": 200, "total_tokens": 1200,
+    let usage = r#""usage": {"prompt_tokens": 1000, "completion_tokens": 200, "total_tokens": 1200,
         "server_tool_use": {"web_search_requests": 2}}"#;
     let body = chat(HI, usage).replacen('{', r#"{"service_tier": "priority","#, 1);
     let model = "x-litellm-model-name: openai/gpt-5.5";

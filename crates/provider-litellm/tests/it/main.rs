@@ -16,6 +16,7 @@ mod names;
 mod probes;
 mod random;
 mod recorded;
+mod recorded_streams;
 mod refusals;
 mod resend;
 mod setup;

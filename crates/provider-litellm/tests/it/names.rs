@@ -68,6 +68,31 @@ fn the_header_names_the_model() {
 }
 
 #[test]
+fn a_stream_after_a_fallback_is_named_by_the_group_that_answered() {
+    let stream = "data: {\"model\":\"cheap\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+    let mock = Mock::answering(move |seen| {
+        if seen.line.starts_with("GET /model/info ") {
+            return Some(info(&[
+                ("main", "openai/gpt-4o"),
+                ("cheap", "openai/gpt-4o-mini"),
+            ]));
+        }
+        let length = stream.len();
+        Some(format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nx-litellm-attempted-fallbacks: 1\r\ncontent-length: {length}\r\n\r\n{stream}").into_bytes())
+    });
+    let result = run(async {
+        let mut stream = client(&mock).stream(&call()).await.unwrap();
+        while stream.next().await.unwrap().is_some() {}
+        stream.close().await.result
+    });
+    assert_eq!(
+        (result.provider.as_str(), result.model_name.as_str()),
+        ("openai", "gpt-4o-mini")
+    );
+    assert!(result.cost.usd().is_some() && result.usage_is_estimated);
+}
+
+#[test]
 fn after_a_fallback_the_only_model_of_the_group_that_answered_is_it() {
     let headers = &[
         "x-litellm-attempted-fallbacks: 1",

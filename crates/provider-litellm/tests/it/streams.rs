@@ -52,7 +52,7 @@ fn whole(head_lines: &str, pieces: &[&str]) -> Vec<u8> {
         .collect()
 }
 
-fn request(endpoint: Endpoint, body: &str) -> ModelCall {
+pub(crate) fn request(endpoint: Endpoint, body: &str) -> ModelCall {
     ModelCall {
         request: ModelRequest::from_json(endpoint, body.as_bytes()).unwrap(),
         ..call()
@@ -60,14 +60,14 @@ fn request(endpoint: Endpoint, body: &str) -> ModelCall {
 }
 
 /// What came of a stream.
-struct Seen {
-    chunks: Vec<Chunk>,
-    error: Option<ProviderError>,
-    closed: Closed,
+pub(crate) struct Seen {
+    pub(crate) chunks: Vec<Chunk>,
+    pub(crate) error: Option<ProviderError>,
+    pub(crate) closed: Closed,
 }
 
 impl Seen {
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.chunks
             .iter()
             .map(|chunk| chunk.text.as_str())
@@ -75,7 +75,7 @@ impl Seen {
     }
 
     /// All that the caller gets.
-    fn wire(&self) -> String {
+    pub(crate) fn wire(&self) -> String {
         let frames = self.chunks.iter().map(|chunk| &chunk.frame);
         let bytes: Vec<u8> = frames
             .chain([&self.closed.tail])
@@ -112,7 +112,7 @@ async fn read(mut stream: ModelStream) -> Seen {
     }
 }
 
-fn seen_of(mock: &Mock, call: &ModelCall) -> Result<Seen, ProviderError> {
+pub(crate) fn seen_of(mock: &Mock, call: &ModelCall) -> Result<Seen, ProviderError> {
     run(async { Ok(read(client(mock).stream(call).await?).await) })
 }
 
