@@ -2,7 +2,6 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     reason = "a test stops where something is missing"
 )]
 
@@ -43,8 +42,8 @@ impl Desk {
     async fn new() -> Self {
         let folder = TempDir::new().unwrap();
         let options = SqliteOptions::new(
-            &folder.path().join("octo.db"),
-            &folder.path().join("artifacts"),
+            folder.path().join("octo.db"),
+            folder.path().join("artifacts"),
         );
         let desk = Self {
             store: SqliteStore::open(options).await.unwrap(),

@@ -1,5 +1,7 @@
 //! `octo doctor`: what is wrong, and what to do about it.
 
+mod costs;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -92,6 +94,7 @@ async fn examine(config: &Config) -> Vec<Finding> {
             .map(|warning| finding("settings", Level::Warning, warning, "correct the value")),
     );
     findings.push(store(config).await);
+    findings.extend(costs::findings(config).await);
     match proxy_client(config) {
         Ok(None) => findings.push(finding(
             "proxy",
