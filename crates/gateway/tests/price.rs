@@ -123,7 +123,7 @@ async fn past_costs_are_computed_anew_and_shown_beside_what_was_recorded() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let database = data.join("sqlite/octoagent.db");
-    let options = SqliteOptions::new(&database, &data.join("artifacts"));
+    let options = SqliteOptions::new(&database, data.join("artifacts"));
     let store = SqliteStore::open(options).await.unwrap();
     record_a_call_without_a_cost(&store).await;
     store.close().await.unwrap();
