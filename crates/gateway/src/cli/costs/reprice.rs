@@ -32,7 +32,7 @@ pub(super) struct RepriceArgs {
 }
 
 const AFTER_HELP: &str = "\
-Looks at calls that our price book priced or that have no cost; what the proxy stated stays. Nothing is
+Looks at calls that our price book priced or that have no cost; what the proxy stated stays. Nothing is \
 rewritten: a correction is an event of its own, sums follow it, and what was recorded first stays visible.
 Without --dry-run the gateway must not be running: one process writes to a database.";
 
