@@ -7,7 +7,11 @@ use anyhow::Result;
 use crate::{commands, parts};
 
 /// The test targets: package and name.
-const TARGETS: [(&str, &str); 2] = [("gateway", "integration"), ("gateway", "real_kills")];
+const TARGETS: [(&str, &str); 3] = [
+    ("gateway", "integration"),
+    ("gateway", "clients"),
+    ("gateway", "real_kills"),
+];
 
 /// Run only the tests that go through the real proxy to the real model
 #[derive(Debug, clap::Args)]
