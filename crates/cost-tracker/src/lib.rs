@@ -51,8 +51,8 @@ mod usage;
 pub use billable::{Billable, CallType, Place, Residency, ServiceTier, Units, UnknownWord};
 pub use estimate::count_tokens;
 pub use price_book::{
-    Basis, Dimension, Line, Match, MatchedBy, OverrideError, PriceBook, PriceOrigin, Priced,
-    Unpriced,
+    Basis, Deployment, Dimension, Line, Match, MatchedBy, OverrideError, PriceBook, PriceOrigin,
+    Priced, Unpriced,
 };
 pub use price_map::{GenerateError, PriceMapSource, generate};
 pub use proxy_cost::ProxyCost;

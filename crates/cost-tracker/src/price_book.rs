@@ -4,6 +4,7 @@ mod beside;
 mod book;
 mod breakdown;
 mod charge;
+mod deployments;
 mod entry;
 mod kind;
 mod layer;
@@ -16,6 +17,7 @@ mod rule;
 mod split;
 
 pub use book::{Match, PriceBook, PriceOrigin};
+pub use deployments::Deployment;
 pub(crate) use entry::{Entry, Mode, Prices, Range, Stated};
 pub(crate) use kind::{Kind, MAP_FIELDS};
 pub use lookup::MatchedBy;

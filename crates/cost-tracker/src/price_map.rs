@@ -4,5 +4,6 @@ mod field;
 mod generate;
 mod read;
 
+pub(crate) use generate::kept_prices;
 pub use generate::{GenerateError, PriceMapSource, generate};
 pub(crate) use read::read;

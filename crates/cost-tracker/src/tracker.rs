@@ -35,6 +35,15 @@ impl CostTracker {
         Self { threshold, ..self }
     }
 
+    /// The same over another price book.
+    #[must_use]
+    pub fn with_book(&self, book: Arc<PriceBook>) -> Self {
+        Self {
+            book,
+            threshold: self.threshold,
+        }
+    }
+
     /// The price book.
     #[must_use]
     pub fn book(&self) -> &PriceBook {

@@ -31,7 +31,7 @@
 //!     async fn stream(&self, call: &ModelCall) -> Result<ModelStream, ProviderError> {
 //!         let Completion { result, .. } = self.complete(call).await?;
 //!         let chunk = Chunk { text: result.content.clone(), ..Chunk::default() };
-//!         Ok(Box::new(ReadyStream::new([chunk], Closed { result, tail: Bytes::new() })))
+//!         Ok(Box::new(ReadyStream::new([chunk], Closed::whole(result, Bytes::new()))))
 //!     }
 //! }
 //!

@@ -1,5 +1,7 @@
 //! The text of what is asked: for a title, for the echo, and for counting tokens where nobody else did.
 
+use std::cell::Cell;
+
 use serde_json::Value;
 
 use crate::Endpoint;
@@ -25,11 +27,16 @@ struct Turn {
 impl Prompt {
     /// Reads what a request asks; what has another form than OpenAI's counts as not text.
     pub(crate) fn read<'a>(endpoint: Endpoint, field: impl Fn(&str) -> Option<&'a str>) -> Self {
+        let mut prompt = Self::default();
+        let unreadable = Cell::new(false);
+        // What serde can not read (a lone surrogate, a deep nest), the proxy may.
         let value = |name: &str| -> Value {
             let raw = field(name).unwrap_or("null");
-            serde_json::from_str(raw).unwrap_or_default()
+            serde_json::from_str(raw).unwrap_or_else(|_| {
+                unreadable.set(true);
+                Value::Null
+            })
         };
-        let mut prompt = Self::default();
         match endpoint {
             Endpoint::ChatCompletions => prompt.add_messages(value("messages")),
             Endpoint::Responses => {
@@ -48,6 +55,11 @@ impl Prompt {
                 prompt.add_texts(value(endpoint.input_field()));
             }
         }
+        // A tool that the provider runs itself is charged by what it does.
+        let tools = value("tools");
+        let mut kinds = tools.as_array().into_iter().flatten();
+        prompt.has_other_than_text |= kinds.any(|tool| text_at(tool, "type") != Some("function"));
+        prompt.has_other_than_text |= unreadable.get();
         for name in ["tools", "functions", "response_format", "text"] {
             let raw = field(name).filter(|raw| *raw != "null");
             prompt.definitions.extend(raw.map(str::to_owned));

@@ -1,5 +1,7 @@
 //! What a caller asks: an OpenAI request whose fields we do not rewrite.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use event_payloads::RuntimeGroup;
 use indexmap::IndexMap;
@@ -18,7 +20,8 @@ const INCLUDE_USAGE: &str = "include_usage";
 #[derive(Clone, Debug)]
 pub struct ModelRequest {
     endpoint: Endpoint,
-    fields: IndexMap<String, Box<RawValue>>,
+    /// Shared: a request is at hand until its answer has ended, in more than one place.
+    fields: Arc<IndexMap<String, Box<RawValue>>>,
 }
 
 /// A body that is not a request.
@@ -59,7 +62,10 @@ impl ModelRequest {
             param: None,
             source: Some(source),
         })?;
-        let request = Self { endpoint, fields };
+        let request = Self {
+            endpoint,
+            fields: Arc::new(fields),
+        };
         if request.model().is_none_or(|model| model.trim().is_empty()) {
             return Err(InvalidRequest::field(
                 "model",
@@ -111,10 +117,12 @@ impl ModelRequest {
         }]);
         Self {
             endpoint: Endpoint::ChatCompletions,
-            fields: messages
-                .into_iter()
-                .map(|raw| ("messages".to_owned(), raw))
-                .collect(),
+            fields: Arc::new(
+                messages
+                    .into_iter()
+                    .map(|raw| ("messages".to_owned(), raw))
+                    .collect(),
+            ),
         }
     }
 
@@ -134,6 +142,12 @@ impl ModelRequest {
     #[must_use]
     pub fn is_stream(&self) -> bool {
         self.raw("stream") == Some("true") && self.endpoint != Endpoint::Embeddings
+    }
+
+    /// True if the caller asks for several answers at once.
+    #[must_use]
+    pub fn asks_for_many(&self) -> bool {
+        self.raw("n").is_some_and(|n| !matches!(n, "1" | "null"))
     }
 
     /// True if the caller wants the usage at the end of a stream.

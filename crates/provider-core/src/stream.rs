@@ -26,9 +26,26 @@ pub struct Chunk {
 pub struct Closed {
     /// What the call gave and cost: all of it, or what there was when the stream broke or was left.
     pub result: ModelCallResult,
-    /// The frames that tell the caller that it is over. To be handed on after the end is recorded, so that
-    /// who has seen the end can rely on the books.
+    /// True if the model had said that it is done, also where the caller did not wait for the end.
+    pub is_whole: bool,
+    /// The frames that end a whole answer. To be handed on after the end is recorded, so that who has seen the
+    /// end can rely on the books; and never after an answer that broke off.
     pub tail: Bytes,
+    /// The upstream's own words for breaking off, if it had any that the caller's client reads.
+    pub last_words: Bytes,
+}
+
+impl Closed {
+    /// A whole answer, and the frames that end it.
+    #[must_use]
+    pub const fn whole(result: ModelCallResult, tail: Bytes) -> Self {
+        Self {
+            result,
+            is_whole: true,
+            tail,
+            last_words: Bytes::new(),
+        }
+    }
 }
 
 /// Gives an answer piece by piece.

@@ -40,14 +40,15 @@ impl ModelClient for EchoClient {
         if call.request.wants_usage() {
             chunks.extend(shape::usage(&echo).map_err(without_json)?);
         }
-        let closed = Closed {
-            result: ModelCallResult {
-                time_to_first_token: Some(Duration::ZERO),
-                ..echo.result(call)
-            },
-            tail: shape::tail(&echo).map_err(without_json)?,
+        let result = ModelCallResult {
+            time_to_first_token: Some(Duration::ZERO),
+            ..echo.result(call)
         };
-        Ok(Box::new(ReadyStream::new(chunks, closed)))
+        let tail = shape::tail(&echo).map_err(without_json)?;
+        Ok(Box::new(ReadyStream::new(
+            chunks,
+            Closed::whole(result, tail),
+        )))
     }
 }
 

@@ -7,9 +7,7 @@ mod responses;
 
 use std::time::Duration;
 
-use cost_tracker::{
-    Billable, CallType, CostTracker, ProxyCost, ServiceTier, UsageError, parse_billable,
-};
+use cost_tracker::{Billable, CallType, ServiceTier, Settled, UsageError, parse_billable};
 use provider_core::{Endpoint, ModelCall, ModelCallResult, ProviderError};
 use serde_json::{Map, Value};
 
@@ -31,6 +29,8 @@ pub(crate) struct Answer {
     pub(crate) tool_calls: Vec<Value>,
     pub(crate) usage: Value,
     pub(crate) model: Option<String>,
+    /// Another group that the proxy went over to in the middle of the answer.
+    pub(crate) taken_over_by: Option<String>,
     /// The class of service that the provider served it in.
     pub(crate) service_tier: Option<String>,
 }
@@ -46,9 +46,8 @@ pub(crate) struct Settling<'a> {
     pub(crate) call: &'a ModelCall,
     pub(crate) head: &'a Head,
     pub(crate) name: &'a ModelName,
-    pub(crate) tracker: &'a CostTracker,
-    /// What the proxy says that it cost.
-    pub(crate) proxy: ProxyCost,
+    pub(crate) provider: Option<String>,
+    pub(crate) settled: Settled,
     pub(crate) counted: Counted,
     pub(crate) duration: Duration,
 }
@@ -58,20 +57,26 @@ impl Answer {
     ///
     /// It is read into a tree, not into structs: those take a list for an object, and skip the fields
     /// that they do not know without looking whether these are text.
-    pub(crate) fn parse(endpoint: Endpoint, body: &[u8]) -> Result<Self, ProviderError> {
+    pub(crate) fn parse(
+        endpoint: Endpoint,
+        body: &[u8],
+        own_key: &str,
+    ) -> Result<Self, ProviderError> {
         if body.is_empty() {
             return Err(unusable("it is empty"));
+        }
+        if endpoint == Endpoint::Embeddings {
+            return embeddings::read(body);
         }
         let mut fields: Fields = serde_json::from_slice(body)
             .map_err(|source| unreadable(&format!("it is not a {endpoint}"), source))?;
         if endpoint == Endpoint::Responses {
-            return Self::of_response(fields);
+            return Self::of_response(fields, own_key);
         }
         if fields.get("error").is_some_and(|error| !error.is_null()) {
             return Err(unusable("it is an error with the status of a success"));
         }
         let mut answer = match endpoint {
-            Endpoint::Embeddings => embeddings::read(&mut fields)?,
             Endpoint::Completions => completions::read(&mut fields)?,
             _ => chat::read(&mut fields)?,
         };
@@ -82,8 +87,8 @@ impl Answer {
     }
 
     /// Reads the object that a response is, and that its stream ends with.
-    pub(crate) fn of_response(fields: Fields) -> Result<Self, ProviderError> {
-        responses::read(fields)
+    pub(crate) fn of_response(fields: Fields, own_key: &str) -> Result<Self, ProviderError> {
+        responses::read(fields, own_key)
     }
 
     /// What it states that it used.
@@ -92,13 +97,24 @@ impl Answer {
             Value::Null => Err(UsageError::Missing),
             usage => parse_billable(usage, call_type(endpoint)),
         };
-        Counted {
-            usage: usage.map(|used| match &self.service_tier {
-                Some(tier) => used.with_service_tier(ServiceTier::of_answer(tier)),
-                None => used,
-            }),
+        let stated = Counted {
+            usage,
             is_estimated: false,
-        }
+        };
+        self.on_its_terms(stated, endpoint)
+    }
+
+    /// In the class of service that it names, for the kind of call that it was.
+    pub(crate) fn on_its_terms(&self, counted: Counted, endpoint: Endpoint) -> Counted {
+        let tier = self.service_tier.as_deref().map(ServiceTier::of_answer);
+        let usage = counted.usage.map(|used| {
+            let used = used.with_call_type(call_type(endpoint));
+            match tier {
+                Some(tier) => used.with_service_tier(tier),
+                None => used,
+            }
+        });
+        Counted { usage, ..counted }
     }
 
     /// The result of the call.
@@ -107,17 +123,11 @@ impl Answer {
             call,
             head,
             name,
-            tracker,
-            proxy,
+            provider,
+            settled,
             counted,
             duration,
         } = settling;
-        let provider = name
-            .provider
-            .clone()
-            .or_else(|| provider_of(tracker, &name.model));
-        let used = counted.usage.as_ref();
-        let settled = tracker.settle_call(name.provider.as_deref(), &name.model, used, &proxy);
         let mut contents = self.contents.into_iter();
         let content = contents.next().unwrap_or_default();
         ModelCallResult {
@@ -145,15 +155,6 @@ const fn call_type(endpoint: Endpoint) -> CallType {
         Endpoint::Embeddings => CallType::Embedding,
         _ => CallType::Generation,
     }
-}
-
-/// Some models come without their provider; the price map knows whose they are.
-fn provider_of(tracker: &CostTracker, model: &str) -> Option<String> {
-    tracker
-        .book()
-        .lookup(None, model)?
-        .provider()
-        .map(str::to_owned)
 }
 
 /// A list of choices that has at least one.

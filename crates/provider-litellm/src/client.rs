@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use cost_tracker::{CostTracker, ProxyCost};
+use cost_tracker::{CostTracker, ProxyCost, Settled};
+use event_payloads::{Cost, CostSource};
 use provider_core::{Completion, ModelCall, ModelClient, ModelStream, ProviderError, TimeoutPhase};
 use serde::Deserialize;
 
-use crate::answer::{Answer, Settling};
-use crate::directory::{self, Directory, ModelInfo};
+use crate::answer::{Answer, Counted, Settling};
+use crate::directory::{self, Directory, ModelInfo, only_model};
 use crate::failure::unreadable;
 use crate::head::Head;
 use crate::model_name::ModelName;
@@ -107,10 +108,55 @@ impl Parts {
         head: &Head,
         left: Duration,
     ) -> ModelName {
-        let asked = self.directory.models(&self.transport);
+        let asked = self.directory.models(&self.transport, self.tracker.book());
         let models = tokio::time::timeout(left, asked).await.unwrap_or_default();
         let group = call.runtime_group.as_str();
         unstated_name(stated.unwrap_or_default(), group, head, &models)
+    }
+
+    /// The model of a group that took over in the middle of an answer: its only one, or what is no group.
+    pub(crate) async fn name_of_group(&self, group: &str, left: Duration) -> ModelName {
+        let asked = self.directory.models(&self.transport, self.tracker.book());
+        let models = tokio::time::timeout(left, asked).await.unwrap_or_default();
+        if models.iter().any(|info| info.group == group) {
+            return only_model(&models, group).unwrap_or_default();
+        }
+        ModelName::parse(group).unwrap_or_default()
+    }
+
+    /// What a call cost. The proxy's own prices for its models are looked up only where they can matter: it
+    /// states no cost, or one that is not ours.
+    pub(crate) async fn settle(
+        &self,
+        name: &ModelName,
+        counted: &Counted,
+        proxy: &ProxyCost,
+    ) -> Settled {
+        let (provider, used) = (name.provider.as_deref(), counted.usage.as_ref());
+        let settled = self.tracker.settle_call(provider, &name.model, used, proxy);
+        let is_agreed = matches!(
+            settled.cost,
+            Cost::Known {
+                source: CostSource::Proxy,
+                drift: None,
+                ..
+            }
+        );
+        if is_agreed || name.model.is_empty() {
+            return settled;
+        }
+        let book = self
+            .directory
+            .book(&self.transport, self.tracker.book())
+            .await;
+        let tracker = self.tracker.with_book(book);
+        tracker.settle_call(provider, &name.model, used, proxy)
+    }
+
+    /// Some models come without their provider; the price map knows whose they are.
+    pub(crate) fn provider_of(&self, name: &ModelName) -> Option<String> {
+        let known = || self.tracker.book().lookup(None, &name.model)?.provider();
+        name.provider.clone().or_else(|| known().map(str::to_owned))
     }
 
     async fn complete(&self, call: &ModelCall) -> Result<Completion, ProviderError> {
@@ -122,7 +168,7 @@ impl Parts {
         if head.status != http::StatusCode::OK {
             return Err(refusal(&Reply { head, body }, self.transport.key()));
         }
-        let answer = Answer::parse(endpoint, &body)?;
+        let answer = Answer::parse(endpoint, &body, self.transport.key())?;
         let name = match head.model_name() {
             Some(name) => name,
             None => {
@@ -134,12 +180,13 @@ impl Parts {
         };
         let proxy = head.cost().or(ProxyCost::from_usage(&answer.usage));
         let counted = answer.counted(endpoint);
+        let settled = self.settle(&name, &counted, &proxy).await;
         let result = answer.result(Settling {
             call,
             head: &head,
             name: &name,
-            tracker: &self.tracker,
-            proxy,
+            provider: self.provider_of(&name),
+            settled,
             counted,
             duration,
         });

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use cost_tracker::{Deployment, PriceBook};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 
 use crate::failure::unreadable;
@@ -31,26 +32,58 @@ pub struct ModelInfo {
     pub model: String,
     /// True if the proxy itself has a price per token for it.
     pub has_price: bool,
+    stated: Stated,
 }
 
-/// The deployments of each group, asked for when a name is missing and remembered for a while.
+/// What a deployment states about its price, as the proxy wrote it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Stated {
+    model: String,
+    params: Map<String, Value>,
+    info: Map<String, Value>,
+}
+
+impl ModelInfo {
+    /// What its price depends on.
+    pub(crate) fn deployment(&self) -> Deployment<'_> {
+        Deployment {
+            model: &self.stated.model,
+            params: &self.stated.params,
+            info: &self.stated.info,
+        }
+    }
+}
+
+/// The deployments of each group, asked for when a name or a price is missing and remembered for a while.
 #[derive(Debug, Default)]
 pub(crate) struct Directory {
     known: Mutex<Option<Known>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Known {
     until: Instant,
     models: Arc<[ModelInfo]>,
+    /// The price book with the proxy's own prices.
+    book: Arc<PriceBook>,
 }
 
 impl Directory {
     /// All deployments; none if the proxy does not say.
-    pub(crate) async fn models(&self, transport: &Transport) -> Arc<[ModelInfo]> {
+    pub(crate) async fn models(&self, transport: &Transport, book: &PriceBook) -> Arc<[ModelInfo]> {
+        self.known(transport, book).await.models
+    }
+
+    /// The price book with what the proxy says about its own models.
+    pub(crate) async fn book(&self, transport: &Transport, book: &PriceBook) -> Arc<PriceBook> {
+        self.known(transport, book).await.book
+    }
+
+    /// What is known, asked for if that is too long ago.
+    async fn known(&self, transport: &Transport, book: &PriceBook) -> Known {
         let mut known = self.known.lock().await;
         if let Some(known) = known.as_ref().filter(|known| Instant::now() < known.until) {
-            return Arc::clone(&known.models);
+            return known.clone();
         }
         let (models, memory) = match fetch(transport, LOOKUP_LIMIT).await {
             Ok(models) => (models, MEMORY),
@@ -59,12 +92,14 @@ impl Directory {
                 (Vec::new(), FAILURE_MEMORY)
             }
         };
-        let models: Arc<[ModelInfo]> = models.into();
-        *known = Some(Known {
+        let book = book.with_deployments(models.iter().map(ModelInfo::deployment));
+        let asked = Known {
             until: Instant::now() + memory,
-            models: Arc::clone(&models),
-        });
-        models
+            models: models.into(),
+            book: Arc::new(book),
+        };
+        *known = Some(asked.clone());
+        asked
     }
 }
 
@@ -93,23 +128,9 @@ pub(crate) async fn fetch(
     struct Entry {
         model_name: String,
         #[serde(default)]
-        litellm_params: Params,
+        litellm_params: Map<String, Value>,
         #[serde(default)]
-        model_info: Info,
-    }
-    #[derive(Default, Deserialize)]
-    struct Params {
-        #[serde(default)]
-        model: Value,
-        #[serde(default)]
-        custom_llm_provider: Value,
-    }
-    #[derive(Default, Deserialize)]
-    struct Info {
-        #[serde(default)]
-        input_cost_per_token: Value,
-        #[serde(default)]
-        output_cost_per_token: Value,
+        model_info: Map<String, Value>,
     }
     let reply = checked(transport, transport.get("/model/info", limit).await)?;
     let body: Body = serde_json::from_slice(&reply.body).map_err(|source| {
@@ -118,20 +139,22 @@ pub(crate) async fn fetch(
     let infos = body.data.into_iter().map(|entry| {
         // A deployment without a readable model stays in the list: it may be another model than the
         // rest of its group.
-        let model = entry.litellm_params.model.as_str().unwrap_or_default();
-        let name = ModelName::parse(model).unwrap_or_default();
-        let stated = entry
-            .litellm_params
-            .custom_llm_provider
-            .as_str()
-            .map(str::to_owned);
-        let info = &entry.model_info;
+        let (params, info) = (entry.litellm_params, entry.model_info);
+        let text = |field| params.get(field).and_then(Value::as_str);
+        let model = text("model").unwrap_or_default().to_owned();
+        let name = ModelName::parse(&model).unwrap_or_default();
+        let provider = text("custom_llm_provider").map(str::to_owned);
+        let has_price = |field| info.get(field).is_some_and(is_price);
         ModelInfo {
             group: entry.model_name,
-            provider: name.provider.or(stated),
+            provider: name.provider.or(provider),
             model: name.model,
-            has_price: is_price(&info.input_cost_per_token)
-                || is_price(&info.output_cost_per_token),
+            has_price: has_price("input_cost_per_token") || has_price("output_cost_per_token"),
+            stated: Stated {
+                model,
+                params,
+                info,
+            },
         }
     });
     Ok(infos.collect())

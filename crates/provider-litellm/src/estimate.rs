@@ -5,6 +5,7 @@ use event_payloads::TokenUsage;
 use provider_core::{Endpoint, ModelRequest};
 
 use crate::answer::Counted;
+use crate::stream::Written;
 
 /// What holds a message together costs 3 tokens, its role 1, and the answer is begun with 3 more, for OpenAI's
 /// chat models ("How to count tokens with tiktoken" in OpenAI's cookbook).
@@ -12,9 +13,12 @@ const TOKENS_PER_MESSAGE: u64 = 4;
 const TOKENS_OF_AN_ANSWER: u64 = 3;
 
 /// Counts what was asked and what came. Takes ms for megabytes of text: not for an async thread.
-pub(crate) fn estimate(request: &ModelRequest, answered: &[String]) -> Counted {
+///
+/// Where the model has written nothing yet, it may have thought for long: that is not 0 tokens.
+pub(crate) fn estimate(request: &ModelRequest, written: &Written) -> Counted {
     let prompt = request.prompt();
-    if prompt.has_other_than_text() {
+    let is_empty = written.texts.iter().all(String::is_empty);
+    if prompt.has_other_than_text() || written.has_other_than_text || is_empty {
         return Counted {
             usage: Err(UsageError::Uncountable),
             is_estimated: false,
@@ -28,7 +32,7 @@ pub(crate) fn estimate(request: &ModelRequest, answered: &[String]) -> Counted {
         }
         _ => 0,
     };
-    let completion: u64 = answered.iter().map(|text| count_tokens(text)).sum();
+    let completion: u64 = written.texts.iter().map(|text| count_tokens(text)).sum();
     Counted {
         usage: Ok(TokenUsage::new(texts.saturating_add(framing), completion).into()),
         is_estimated: true,

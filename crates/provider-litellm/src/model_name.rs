@@ -2,6 +2,9 @@
 
 use crate::providers::is_provider;
 
+/// No model's name is longer, and it ends up in events.
+const MAX_NAME_CHARS: usize = 200;
+
 /// A model as the proxy names it, told apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ModelName {
@@ -16,7 +19,7 @@ pub(crate) struct ModelName {
 impl ModelName {
     /// Reads `provider/model`, or a model that comes without its provider.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let text = text.trim();
+        let text = event_payloads::first_chars(text.trim(), MAX_NAME_CHARS);
         if text.is_empty() || text.eq_ignore_ascii_case("none") {
             return None;
         }

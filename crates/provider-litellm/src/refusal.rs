@@ -18,7 +18,7 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 /// Its `x-litellm-response-cost: 0` is not a price, and is not looked at.
 pub(crate) fn refusal(reply: &Reply, own_key: &str) -> ProviderError {
     if !reply.head.status.is_client_error() && !reply.head.status.is_server_error() {
-        return not_the_proxy(reply, "which no chat completion has");
+        return not_the_proxy(reply, "which no answer has");
     }
     let inner = Inner::of(reply);
     let said = said(reply.head.status.as_u16(), inner.as_ref(), own_key);
@@ -143,9 +143,17 @@ impl Inner {
         struct Body {
             error: Inner,
         }
-        let body: Body = serde_json::from_slice(&reply.body).ok()?;
+        let read = |body: &[u8]| serde_json::from_slice::<Body>(body).ok();
+        let body = read(&reply.body).or_else(|| read(first_event(&reply.body)?))?;
         Some(body.error)
     }
+}
+
+/// The data of the first event. A refusal that the proxy makes up its mind about late comes as a stream, with
+/// the status of the refusal.
+fn first_event(body: &[u8]) -> Option<&[u8]> {
+    let mut lines = body.split(|byte| *byte == b'\n');
+    lines.find_map(|line| line.strip_prefix(b"data:"))
 }
 
 /// What the proxy said, or what can be said without it.

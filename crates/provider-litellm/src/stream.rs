@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use event_payloads::first_chars;
 use http::header;
 use hyper::body::Incoming;
@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use crate::client::Parts;
 use crate::failure::{unusable, with_source};
 use crate::head::Head;
+pub(crate) use pieces::Written;
 use pieces::{Piece, Pieces};
 use settlement::Settlement;
 
@@ -30,6 +31,8 @@ const MAX_EVENT_BYTES: usize = 8 << 20;
 const DONE: &str = "[DONE]";
 /// After the last event the end of the body is waited for so long, so that the connection can be used again.
 const END_OF_BODY: Duration = Duration::from_millis(5);
+/// A caller may leave when the model is done; the piece that states the usage is waited for so long.
+const LAST_PIECE: Duration = Duration::from_millis(250);
 
 /// An answer of the proxy that comes in pieces.
 pub(crate) struct LiteLlmStream {
@@ -39,9 +42,19 @@ pub(crate) struct LiteLlmStream {
     pieces: Pieces,
     /// The first piece, read to see that there is one.
     first: Option<Chunk>,
+    state: State,
     tail: BytesMut,
+    last_words: Bytes,
     started: Instant,
     time_to_first_token: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Open,
+    /// Nothing more comes, and the answer is whole.
+    Ended,
+    BrokenOff,
 }
 
 impl LiteLlmStream {
@@ -60,7 +73,11 @@ impl LiteLlmStream {
                 "it is no event stream although one was asked for (its content type is {kind})"
             )));
         }
-        let limit = MAX_EVENT_BYTES.min(parts.transport.config().max_response_bytes);
+        let max_bytes = parts.transport.config().max_response_bytes;
+        let (max_event, max_bytes) = (
+            MAX_EVENT_BYTES.min(max_bytes),
+            u64::try_from(max_bytes).unwrap_or(u64::MAX),
+        );
         let model = head.model_name().unwrap_or_default().model;
         let mut stream = Self {
             pieces: Pieces::of(&call.request, parts.transport.key()),
@@ -70,9 +87,11 @@ impl LiteLlmStream {
                 head,
             },
             model_name: model,
-            reader: SseReader::new(body, limit),
+            reader: SseReader::with_max_bytes(body, max_event, max_bytes),
             first: None,
+            state: State::Open,
             tail: BytesMut::new(),
+            last_words: Bytes::new(),
             started,
             time_to_first_token: None,
         };
@@ -82,23 +101,23 @@ impl LiteLlmStream {
 
     /// The next piece for the caller, or nothing once the answer is whole.
     async fn read_on(&mut self) -> Result<Option<Chunk>, ProviderError> {
-        loop {
-            let event = match self.event().await {
-                Ok(Some(event)) if event.data == DONE => {
+        while self.state == State::Open {
+            let event = match self.reader.next().await {
+                Some(Ok(event)) if event.data.trim() == DONE => {
                     self.pieces.done();
                     return self.ended();
                 }
-                Ok(Some(event)) => event,
-                Ok(None) => return self.ended(),
+                Some(Ok(event)) => event,
+                None => return self.ended(),
                 // The model had said that it is done: what breaks off after that is not its answer.
-                Err(_) if self.pieces.is_whole() => return Ok(None),
-                Err(error) => return Err(error),
+                Some(Err(_)) if self.pieces.is_whole() => return self.ended(),
+                Some(Err(error)) => return Err(broken(error)),
             };
             match self.pieces.read(&event)? {
                 Piece::Hidden => {}
                 Piece::Last(frame) => self.tail.extend_from_slice(&frame),
                 Piece::Failed(frame, error) => {
-                    self.tail.extend_from_slice(&frame);
+                    self.last_words = frame;
                     return Err(error);
                 }
                 Piece::Chunk(chunk, is_token) => {
@@ -109,26 +128,16 @@ impl LiteLlmStream {
                 }
             }
         }
-    }
-
-    /// The next event of the body, within the size of a whole answer.
-    async fn event(&mut self) -> Result<Option<sse_reader::SseEvent>, ProviderError> {
-        let event = self.reader.next().await.transpose().map_err(broken)?;
-        let limit = self.end.parts.transport.config().max_response_bytes;
-        if self.reader.bytes_read() > u64::try_from(limit).unwrap_or(u64::MAX) {
-            return Err(unusable(&format!(
-                "it is larger than {limit} bytes (proxy.max_response_bytes)"
-            )));
-        }
-        Ok(event)
+        Ok(None)
     }
 
     /// Nothing more comes. A stream that was cut must not pass for a whole answer.
-    fn ended(&self) -> Result<Option<Chunk>, ProviderError> {
-        if self.pieces.is_whole() {
-            return Ok(None);
+    fn ended(&mut self) -> Result<Option<Chunk>, ProviderError> {
+        if !self.pieces.is_whole() {
+            return Err(unusable("it was cut off before its end"));
         }
-        Err(unusable("it was cut off before its end"))
+        self.state = State::Ended;
+        Ok(None)
     }
 
     /// The next piece, within the time that it may take.
@@ -140,6 +149,10 @@ impl LiteLlmStream {
         let whole_until = self.started + whole;
         loop {
             let (since, seen) = (Instant::now(), self.reader.bytes_read());
+            // Also where more is there to read: a slow caller does not make it longer.
+            if since >= whole_until {
+                return Err(timed_out(TimeoutPhase::Stream, whole, self.started));
+            }
             let until = (since + idle).min(whole_until);
             match tokio::time::timeout_at(until, self.read_on()).await {
                 Ok(outcome) => return outcome,
@@ -147,10 +160,25 @@ impl LiteLlmStream {
                     return Err(timed_out(TimeoutPhase::Stream, whole, self.started));
                 }
                 Err(_) if self.reader.bytes_read() > seen => {}
-                Err(_) if self.pieces.is_whole() => return Ok(None),
+                Err(_) if self.pieces.is_whole() => return self.ended(),
                 Err(_) => return Err(timed_out(TimeoutPhase::Idle, idle, since)),
             }
         }
+    }
+
+    /// Reads what still comes of a whole answer: the usage, where the caller left before it came, and the end
+    /// of the body, so that the connection can be used again. An error or a time-out costs no more than that.
+    async fn read_out(&mut self) {
+        let limit = if self.pieces.has_usage() {
+            END_OF_BODY
+        } else {
+            LAST_PIECE
+        };
+        let rest = async {
+            while let Ok(Some(_)) = self.read_on().await {}
+            self.reader.next().await
+        };
+        let _ = tokio::time::timeout(limit, rest).await;
     }
 }
 
@@ -164,15 +192,19 @@ impl AnswerStream for LiteLlmStream {
         if let Some(first) = self.first.take() {
             return Ok(Some(first));
         }
-        self.read_in_time().await
+        let next = self.read_in_time().await;
+        if next.is_err() {
+            self.state = State::BrokenOff;
+        }
+        next
     }
 
     async fn close(mut self: Box<Self>) -> Closed {
         let duration = self.started.elapsed();
-        if self.pieces.is_whole() {
+        let is_whole = self.state != State::BrokenOff && self.pieces.is_whole();
+        if is_whole {
+            self.read_out().await;
             self.tail.extend_from_slice(&data_frame(DONE));
-            // An error or a time-out costs the connection, and nothing else.
-            let _ = tokio::time::timeout(END_OF_BODY, self.reader.next()).await;
         }
         let Self {
             reader,
@@ -180,6 +212,7 @@ impl AnswerStream for LiteLlmStream {
             time_to_first_token,
             pieces,
             tail,
+            last_words,
             ..
         } = *self;
         // Ends the call upstream where it still goes on, before anything else is looked up.
@@ -188,7 +221,9 @@ impl AnswerStream for LiteLlmStream {
         result.time_to_first_token = time_to_first_token;
         Closed {
             result,
+            is_whole,
             tail: tail.freeze(),
+            last_words,
         }
     }
 }
@@ -196,6 +231,9 @@ impl AnswerStream for LiteLlmStream {
 fn broken(error: SseError) -> ProviderError {
     let reason = match &error {
         SseError::Broken { .. } => "it was cut off before its end".to_owned(),
+        SseError::TooLarge { limit } => {
+            format!("it is larger than {limit} bytes (proxy.max_response_bytes)")
+        }
         other => other.to_string(),
     };
     with_source(reason, error.into())

@@ -68,6 +68,15 @@ pub enum StopReason {
 }
 
 impl StopReason {
+    /// The kind in one word, for events.
+    pub(crate) const fn kind(self) -> &'static str {
+        match self {
+            Self::Cancelled => "cancelled",
+            Self::Shutdown => "interrupted",
+            Self::CallerGone => "caller_gone",
+        }
+    }
+
     /// Why, in a few words.
     pub(crate) const fn why(self) -> &'static str {
         match self {
@@ -215,25 +224,19 @@ impl PlannedCall {
         let failed = self.failure(primary.kind(), error.to_string(), used, &cost);
         ModelCallFailed {
             timeout_ms: primary.timeout().map(millis),
-            is_fallback: error.tried_fallback(),
+            is_fallback: failed.is_fallback || error.tried_fallback(),
             ..failed
         }
     }
 
     fn stopped(&self, reason: StopReason, used: &Used) -> ModelCallFailed {
-        let (kind, message) = match reason {
-            StopReason::Cancelled => (
-                "cancelled",
-                "the task was cancelled before the whole answer was there",
-            ),
-            StopReason::Shutdown => (
-                "interrupted",
-                "octo ended before the whole answer was there; send the request again",
-            ),
-            StopReason::CallerGone => (
-                "caller_gone",
-                "the caller hung up before the whole answer was there",
-            ),
+        let kind = reason.kind();
+        let message = match reason {
+            StopReason::Cancelled => "the task was cancelled before the whole answer was there",
+            StopReason::Shutdown => {
+                "octo ended before the whole answer was there; send the request again"
+            }
+            StopReason::CallerGone => "the caller hung up before the whole answer was there",
         };
         self.failure(kind, message.to_owned(), used, &unknown_cost(kind))
     }

@@ -9,7 +9,7 @@ use provider_core::{ModelCallResult, ModelRequest};
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
-use crate::call::{CallEnd, PlannedCall, StopReason, Used, cost_of_failure};
+use crate::call::{CallEnd, PlannedCall, StopReason, Used, cost_of_failure, unknown_cost};
 use crate::live::LiveWork;
 use crate::llm::Ended;
 use crate::message::{Origin, opening, transition};
@@ -95,10 +95,27 @@ pub enum DirectError {
         task_id: TaskId,
         /// Why.
         reason: StopReason,
+        /// What it cost all the same.
+        cost: Box<Cost>,
     },
+    /// Whoever worked on the call is gone without a word: it may have been made.
+    #[error("octo lost track of the call, which may have been made; its log says why")]
+    Lost,
 }
 
 impl DirectError {
+    fn stopped(task_id: TaskId, reason: StopReason, used: Used) -> Self {
+        let cost = match used.so_far {
+            Some(so_far) => so_far.cost,
+            None => unknown_cost(reason.kind()),
+        };
+        Self::Stopped {
+            task_id,
+            reason,
+            cost: Box::new(cost),
+        }
+    }
+
     fn call(task_id: TaskId, error: Box<CallError>, used: Used) -> Self {
         let cost = match used.so_far {
             Some(so_far) => so_far.cost,
@@ -151,8 +168,8 @@ impl TaskService {
         self.tracker.spawn(run.in_current_span());
         match answer.await {
             Ok(outcome) => outcome,
-            // Only if the task died with the runtime.
-            Err(_) => Err(DirectError::Store(StoreError::Closed)),
+            // The task died, with the runtime or by a fault of ours.
+            Err(_) => Err(DirectError::Lost),
         }
     }
 
@@ -184,7 +201,7 @@ impl TaskService {
                 unknown_alias: planned.is_unknown_alias(),
             }),
             CallEnd::Failed(error, used) => Err(DirectError::call(task_id, error, used)),
-            CallEnd::Stopped(reason, _) => Err(DirectError::Stopped { task_id, reason }),
+            CallEnd::Stopped(reason, used) => Err(DirectError::stopped(task_id, reason, used)),
         }
     }
 

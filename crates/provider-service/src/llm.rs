@@ -126,7 +126,7 @@ impl LlmService {
 pub struct Ended {
     /// How.
     pub end: CallEnd,
-    /// The whole answer, or the frames that end a stream; to be handed on once the end is recorded.
+    /// The whole answer, or the last frames of a stream; to be handed on once the end is recorded.
     pub body: Bytes,
 }
 
@@ -173,15 +173,24 @@ async fn hand_on(
 ) -> Ended {
     listener.begins(stream.as_ref());
     let interrupted = pieces(stream.as_mut(), stop, listener).await.err();
-    let Closed { result, tail } = stream.close().await;
+    let Closed {
+        result,
+        is_whole,
+        tail,
+        last_words,
+    } = stream.close().await;
     let used = |result: ModelCallResult| Used {
         duration: started.elapsed(),
         so_far: Some(Box::new(result)),
     };
     match interrupted {
         None => Ended::completed(result, tail),
+        // All of it had come: who leaves before the end is said has what was asked for.
+        Some(Interruption::Stopped(StopReason::CallerGone)) if is_whole => {
+            Ended::completed(result, tail)
+        }
         Some(Interruption::Broken(error)) => Ended {
-            body: tail,
+            body: last_words,
             ..Ended::failed(CallError::Primary(error), used(result))
         },
         Some(Interruption::Stopped(reason)) => Ended::stopped(reason, used(result)),

@@ -18,8 +18,10 @@ pub(crate) async fn append_surely(
     commit: Commit,
 ) -> Result<Vec<Event>, StoreError> {
     let mut pause = FIRST_PAUSE;
-    for _ in 1..TRIES {
+    for tries in 0..TRIES - 1 {
         match store.append(commit.clone()).await {
+            // An earlier try was recorded after all, although the storage said that it had failed.
+            Err(StoreError::CallAlreadyEnded { .. }) if tries > 0 => return Ok(Vec::new()),
             Err(error) if !error.is_refusal() && !error.is_closed() => {
                 let task_id = &commit.task_id;
                 tracing::error!(%task_id, %error, "cannot record the end of a call yet, trying again");

@@ -30,6 +30,8 @@ use tokio::sync::{Mutex, mpsc};
 /// What the model does next.
 enum Line {
     Say(&'static str),
+    /// Says that it is done, and does not end yet.
+    Finish(&'static str),
     Break,
     Fault,
 }
@@ -69,7 +71,7 @@ impl ModelClient for Scripted {
     async fn stream(&self, call: &ModelCall) -> Result<ModelStream, ProviderError> {
         let mut script = self.script.lock().await.take().unwrap();
         let first = match script.recv().await.unwrap() {
-            Line::Say(text) => text,
+            Line::Say(text) | Line::Finish(text) => text,
             Line::Break => return Err(broken()),
             Line::Fault => panic!("a fault, on purpose"),
         };
@@ -79,6 +81,7 @@ impl ModelClient for Scripted {
             script,
             first: Some(first),
             text: String::new(),
+            done: false,
             model: self.clone(),
         }))
     }
@@ -89,6 +92,7 @@ struct Writing {
     script: mpsc::Receiver<Line>,
     first: Option<&'static str>,
     text: String,
+    done: bool,
     model: Scripted,
 }
 
@@ -117,9 +121,10 @@ impl AnswerStream for Writing {
             Some(first) => Some(Line::Say(first)),
             None => self.script.recv().await,
         };
+        self.done |= matches!(line, None | Some(Line::Finish(_)));
         match line {
             None => Ok(None),
-            Some(Line::Say(text)) => {
+            Some(Line::Say(text) | Line::Finish(text)) => {
                 self.text.push_str(text);
                 let frame = Bytes::from(text);
                 let text = text.to_owned();
@@ -140,8 +145,12 @@ impl AnswerStream for Writing {
             usage_is_estimated: true,
             ..ModelCallResult::answered(&self.call, "scripted-1", "tests", &self.text, cost)
         };
-        let tail = "end".into();
-        Closed { result, tail }
+        Closed {
+            result,
+            is_whole: self.done,
+            tail: "end".into(),
+            last_words: "broken".into(),
+        }
     }
 }
 
@@ -286,6 +295,21 @@ async fn a_caller_that_hangs_up_ends_the_call_and_what_came_is_paid_for() {
 }
 
 #[tokio::test]
+async fn a_caller_that_leaves_when_the_model_is_done_has_its_whole_answer() {
+    let house = House::new().await;
+    house.write(Line::Say("Hel")).await;
+    house.write(Line::Finish("lo.")).await;
+    let mut stream = house.stream().await.unwrap();
+    assert_eq!(frame(&mut stream).await, "Hel");
+    assert_eq!(frame(&mut stream).await, "lo.");
+    let task_id = stream.task_id.clone();
+    drop(stream);
+    let (status, end) = house.end_of(&task_id).await;
+    assert_eq!(status, TaskStatus::Succeeded);
+    assert!(matches!(end, Payload::ModelCallCompleted(call) if call.response_summary == "Hello."));
+}
+
+#[tokio::test]
 async fn a_caller_that_hangs_up_before_the_first_piece_ends_the_call_too() {
     let house = House::new().await;
     let asking = house.stream();
@@ -309,9 +333,10 @@ async fn an_answer_that_breaks_off_is_a_failure_with_what_it_used() {
     house.write(Line::Break).await;
     let mut stream = house.stream().await.unwrap();
     assert_eq!(frame(&mut stream).await, "Hel");
-    let Some(StreamPart::End { outcome, .. }) = stream.next().await else {
+    let Some(StreamPart::End { tail, outcome }) = stream.next().await else {
         panic!("no end")
     };
+    assert_eq!(tail, "broken", "nothing that ends a whole answer");
     let DirectError::Call { cost, .. } = outcome.unwrap_err() else {
         panic!("another error")
     };
@@ -354,13 +379,11 @@ async fn cancelling_the_task_ends_its_stream() {
     let Some(StreamPart::End { outcome, .. }) = stream.next().await else {
         panic!("no end")
     };
-    assert!(matches!(
-        outcome.unwrap_err(),
-        DirectError::Stopped {
-            reason: StopReason::Cancelled,
-            ..
-        }
-    ));
+    let DirectError::Stopped { reason, cost, .. } = outcome.unwrap_err() else {
+        panic!("another error")
+    };
+    assert_eq!(reason, StopReason::Cancelled);
+    assert_eq!(cost.usd(), Some("0.000003".parse().unwrap()));
     let (status, end) = house.end_of(&stream.task_id).await;
     assert_eq!(status, TaskStatus::Cancelled);
     assert_eq!(failed(end).cost().usd(), Some("0.000003".parse().unwrap()));

@@ -53,8 +53,10 @@ fn in_one_piece(answer: Completion) -> ModelStream {
         frame: body,
         text: result.content.clone(),
     };
-    let tail = Bytes::new();
-    Box::new(ReadyStream::new([chunk], Closed { result, tail }))
+    Box::new(ReadyStream::new(
+        [chunk],
+        Closed::whole(result, Bytes::new()),
+    ))
 }
 
 #[async_trait]

@@ -24,6 +24,13 @@ pub enum SseError {
         limit: usize,
     },
 
+    /// The body is larger than the reader was told to take.
+    #[error("the event stream is larger than the limit of {limit} bytes")]
+    TooLarge {
+        /// The limit.
+        limit: u64,
+    },
+
     /// A name, an id or data is not text.
     #[error("an event of the stream is not valid UTF-8")]
     NotUtf8 {

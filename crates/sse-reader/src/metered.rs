@@ -19,6 +19,11 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
+    /// Whether more has come than `limit`.
+    fn is_over(&self, limit: u64) -> bool {
+        self.bytes_read() > limit
+    }
+
     pub(crate) fn bytes_read(&self) -> u64 {
         self.bytes_read.load(Ordering::Relaxed)
     }
@@ -38,6 +43,8 @@ pub(crate) struct Metered<B> {
     body: B,
     meter: Meter,
     progress: Arc<Progress>,
+    /// The most that is read in all.
+    max_bytes: u64,
     /// The beginning of the frame in which an event got too large is out; the error is next.
     too_large: bool,
 }
@@ -48,8 +55,13 @@ impl<B> Metered<B> {
             body,
             meter: Meter::new(limit),
             progress,
+            max_bytes: u64::MAX,
             too_large: false,
         }
+    }
+
+    pub(crate) fn limit_all(&mut self, max_bytes: u64) {
+        self.max_bytes = max_bytes;
     }
 
     /// As much of the data as the parser may have.
@@ -79,6 +91,10 @@ where
         if this.too_large {
             let limit = this.meter.limit();
             return Poll::Ready(Some(Err(SseError::EventTooLarge { limit })));
+        }
+        if this.progress.is_over(this.max_bytes) {
+            let limit = this.max_bytes;
+            return Poll::Ready(Some(Err(SseError::TooLarge { limit })));
         }
         match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
             Some(Ok(frame)) => Poll::Ready(Some(Ok(frame.map_data(|data| this.take(data))))),

@@ -41,6 +41,17 @@ where
         }
     }
 
+    /// Reads at most so many bytes in all (and the rest of the frame that goes over), comments too.
+    pub fn with_max_bytes(body: B, max_event_bytes: usize, max_bytes: u64) -> Self {
+        let progress = Arc::new(Progress::default());
+        let mut body = Metered::new(body, max_event_bytes, Arc::clone(&progress));
+        body.limit_all(max_bytes);
+        Self {
+            blocks: SseStream::new(body),
+            progress,
+        }
+    }
+
     /// The next event that has data, also if that is empty; none at the body's end, and behind an error.
     ///
     /// Comments, and blocks that hold no data (`retry:` alone, for example), are skipped. So is the

@@ -18,13 +18,14 @@ const BUILTIN: &str = include_str!("../../data/prices.json");
 
 /// Prices per model, from several sources, none of which changes once it is loaded.
 ///
-/// **Precedence**, first match wins: what the user states (`config/prices.toml`), then LiteLLM's map.
-/// A user's entry replaces the map's for that key as a whole; nothing of the two is mixed.
+/// **Precedence**, first match wins: what the user states (`config/prices.toml`), then what was set at the
+/// proxy for its own models ([`with_deployments`](Self::with_deployments)), then LiteLLM's map. A user's entry replaces the map's for that key as a whole; nothing of the two is mixed.
 ///
 /// Cloning shares the prices.
 #[derive(Clone, Debug)]
 pub struct PriceBook {
     overrides: Arc<Layer>,
+    deployments: Arc<Layer>,
     builtin: Arc<Layer>,
     source: Arc<PriceMapSource>,
 }
@@ -35,6 +36,8 @@ pub struct PriceBook {
 pub enum PriceOrigin {
     /// LiteLLM's public price map, as bundled with this crate.
     Builtin,
+    /// Whoever runs the proxy, for this model of it.
+    Proxy,
     /// The user, in `config/prices.toml`.
     Override,
 }
@@ -44,7 +47,7 @@ impl PriceOrigin {
     #[must_use]
     pub const fn cost_source(self) -> CostSource {
         match self {
-            Self::Builtin => CostSource::PriceBook,
+            Self::Builtin | Self::Proxy => CostSource::PriceBook,
             Self::Override => CostSource::Override,
         }
     }
@@ -116,7 +119,7 @@ impl<'a> Match<'a> {
 
     pub(super) fn rule(&self, call: &Billable) -> Rule {
         match self.origin {
-            PriceOrigin::Builtin => Rule::of(&self.entry.provider, call),
+            PriceOrigin::Builtin | PriceOrigin::Proxy => Rule::of(&self.entry.provider, call),
             PriceOrigin::Override => Rule::Stated,
         }
     }
@@ -146,6 +149,7 @@ impl PriceBook {
         let map = price_map::read(compact)?;
         Ok(Self {
             overrides: Arc::new(Layer::default()),
+            deployments: Arc::new(Layer::default()),
             builtin: Arc::new(Layer::new(map.models)),
             source: Arc::new(map.source),
         })
@@ -204,6 +208,14 @@ impl PriceBook {
         })
     }
 
+    /// This book with other entries for the proxy's own models.
+    pub(super) fn with_layer_of_proxy(&self, layer: Layer) -> Self {
+        Self {
+            deployments: Arc::new(layer),
+            ..self.clone()
+        }
+    }
+
     /// The entry that counts for a model.
     ///
     /// `provider` is LiteLLM's name of it (`openai`, `anthropic`, …); `model` may begin with it. Tried
@@ -214,6 +226,7 @@ impl PriceBook {
     pub fn lookup(&self, provider: Option<&str>, model: &str) -> Option<Match<'_>> {
         self.overrides
             .first(provider, model, PriceOrigin::Override)
+            .or_else(|| self.deployments.first(provider, model, PriceOrigin::Proxy))
             .or_else(|| self.builtin.first(provider, model, PriceOrigin::Builtin))
     }
 
@@ -255,7 +268,7 @@ impl PriceBook {
         &self.source
     }
 
-    /// Every key of the book in no particular order, with its entry; a user's first.
+    /// Every key of a user's and of the map, in no particular order, with its entry; a user's first.
     pub fn entries(&self) -> impl Iterator<Item = Match<'_>> {
         self.overrides
             .models

@@ -3,6 +3,7 @@
 use event_payloads::{CostBreakdown, CostLine, Quantity};
 use rust_decimal::Decimal;
 
+use super::book::PriceOrigin;
 use super::price::Priced;
 use crate::billable::{CallType, ServiceTier};
 
@@ -19,7 +20,10 @@ impl Priced {
         });
         CostBreakdown {
             total_usd: self.total,
-            matched: self.key.clone(),
+            matched: match self.origin {
+                PriceOrigin::Proxy => format!("{} (set at the proxy)", self.key),
+                _ => self.key.clone(),
+            },
             source: self.origin.cost_source(),
             service_tier: match self.service_tier {
                 ServiceTier::Standard => String::new(),

@@ -84,17 +84,29 @@ pub fn generate(raw_json: &str, source: &PriceMapSource) -> Result<String, Gener
 }
 
 fn is_kept(field: &str) -> bool {
+    matches!(field, "litellm_provider" | "mode") || is_price(field)
+}
+
+fn is_price(field: &str) -> bool {
     matches!(
         field,
-        "litellm_provider"
-            | "mode"
-            | "tiered_pricing"
+        "tiered_pricing"
             | "off_peak_pricing"
             | "web_search_billing_unit"
             | "provider_specific_entry"
     ) || field.contains("cost_per")
         || field.contains("_token_cost")
         || field.contains("uplift_multiplier")
+}
+
+/// The fields of an entry that state a price.
+pub(crate) fn kept_prices(entry: &Map<String, Value>) -> Map<String, Value> {
+    let stated = entry
+        .iter()
+        .filter(|(field, value)| is_price(field) && !value.is_null());
+    stated
+        .map(|(field, value)| (field.clone(), value.clone()))
+        .collect()
 }
 
 fn check_prices(model: &str, field: &str, value: &Value) -> Result<(), GenerateError> {

@@ -9,9 +9,10 @@ pub enum UsageError {
     /// There is no usage: the field is absent or `null`.
     #[error("the answer has no `usage`")]
     Missing,
-    /// There is no usage, and what was asked is more than text: nobody but the provider can count it.
+    /// There is no usage, and what was asked or answered is more than text, or nothing of it came: nobody but
+    /// the provider can count that.
     #[error(
-        "the answer has no `usage`, and what was asked is more than text, which can not be counted here"
+        "the answer has no `usage`, and what was asked and answered is not text that can be counted here"
     )]
     Uncountable,
     /// Something else stands where an object must be.

@@ -92,6 +92,8 @@ async fn ask_here(app: App, question: &Question) -> Result<Shown, String> {
     // Routes do not fail: what goes wrong is an answer too.
     let Ok(response) = routes.call(request).await;
     let shown = answer::read(response, question, quiet_limit(&app.config)).await;
+    // The end of the call is written down first, also if its answer could not be read.
+    app.tasks.shut_down(SLACK).await;
     if let Err(error) = app.store.close().await {
         output::error(&error);
     }

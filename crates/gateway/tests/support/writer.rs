@@ -84,6 +84,10 @@ async fn serve(listener: TcpListener, calls: mpsc::Sender<Call>) {
 
 async fn answered(request: Request<Incoming>, calls: mpsc::Sender<Call>) -> Response<Body> {
     let path = request.uri().path().to_owned();
+    // What octo asks by itself, about models and prices, has no answer here.
+    if request.method() == http::Method::GET {
+        return Response::builder().status(404).body(whole("")).unwrap();
+    }
     let body = request.into_body().collect().await.unwrap().to_bytes();
     let (answer, answered) = oneshot::channel();
     let call = Call {

@@ -4,12 +4,13 @@ use provider_core::{ProviderError, ProxyReply};
 use serde_json::Value;
 
 use super::{Answer, Fields, string, wrong};
+use crate::mask::presentable;
 
 const WHAT: &str = "response";
 
-pub(super) fn read(mut fields: Fields) -> Result<Answer, ProviderError> {
+pub(super) fn read(mut fields: Fields, own_key: &str) -> Result<Answer, ProviderError> {
     if fields.get("error").is_some_and(|error| !error.is_null()) {
-        return Err(failure(&fields));
+        return Err(failure(&fields, own_key));
     }
     let Some(Value::Array(output)) = fields.remove("output") else {
         return Err(wrong(WHAT, "output"));
@@ -30,6 +31,7 @@ pub(super) fn read(mut fields: Fields) -> Result<Answer, ProviderError> {
         finish_reason: string(reason).or_else(|| string(fields.get("status"))),
         tool_calls,
         model: string(fields.get("model")),
+        taken_over_by: None,
         service_tier: string(fields.get("service_tier")),
         usage: fields.remove("usage").unwrap_or_default(),
     })
@@ -41,20 +43,16 @@ fn parts(content: Option<&Value>) -> impl Iterator<Item = &str> {
 }
 
 /// A response that says of itself that it failed.
-pub(crate) fn failure(fields: &Fields) -> ProviderError {
+pub(crate) fn failure(fields: &Fields, own_key: &str) -> ProviderError {
     let said = |field| fields.get("error")?.get(field)?.as_str();
     let code = said("code").unwrap_or_default();
     let message = said("message").unwrap_or("without an explanation");
-    let status = if code == "rate_limit_exceeded" {
-        429
-    } else {
-        500
-    };
     ProviderError::Upstream {
         reply: ProxyReply {
-            status,
-            message: event_payloads::first_chars(message, 500).to_owned(),
-            code: Some(code.to_owned()).filter(|code| !code.is_empty()),
+            // The model had been asked, whatever the reason: it may be billed.
+            status: 500,
+            message: presentable(message, own_key),
+            code: Some(presentable(code, own_key)).filter(|code| !code.is_empty()),
             ..ProxyReply::default()
         },
         retry_after: None,

@@ -1,30 +1,39 @@
 //! The pieces of a chat completion, and of a text completion, which differ in where the text stands.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
+use event_payloads::first_chars;
 use indexmap::IndexMap;
-use provider_core::{Chunk, ProviderError};
+use provider_core::{Chunk, ModelRequest, ProviderError};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use sse_reader::data_frame;
 
-use super::pieces::{Piece, object, present, text};
+use super::pieces::{Piece, Written, object, present, text};
 use crate::answer::Answer;
 use crate::failure::{unreadable, unusable};
 use crate::refusal::broke_off;
 
 /// More choices than any provider gives (OpenAI: 128).
-const MAX_CHOICES: usize = 1024;
+const MAX_CHOICES: usize = 256;
+/// More calls of tools than any model makes at once; what is over that is handed on, and not kept.
+const MAX_TOOL_CALLS: usize = 256;
+/// A reason is a word.
+const MAX_REASON_CHARS: usize = 100;
 
 /// The answer so far.
 #[derive(Default)]
 pub(super) struct ChatPieces {
     wants_usage: bool,
+    has_many_choices: bool,
     own_key: String,
     choices: Vec<Choice>,
     usage: Value,
     model: Option<String>,
+    taken_over_by: Option<String>,
+    has_other_than_text: bool,
     service_tier: Option<String>,
     /// The upstream has said that nothing more comes.
     done: bool,
@@ -35,7 +44,7 @@ struct Choice {
     text: String,
     /// What the model wrote beside the text: reasoning, refusals.
     beside: String,
-    tool_calls: Vec<ToolCall>,
+    tool_calls: BTreeMap<usize, ToolCall>,
     finish_reason: Option<String>,
     seen: bool,
 }
@@ -48,9 +57,10 @@ struct ToolCall {
 }
 
 impl ChatPieces {
-    pub(super) fn new(wants_usage: bool, own_key: &str) -> Self {
+    pub(super) fn new(request: &ModelRequest, own_key: &str) -> Self {
         Self {
-            wants_usage,
+            wants_usage: request.wants_usage(),
+            has_many_choices: request.asks_for_many(),
             own_key: own_key.to_owned(),
             ..Self::default()
         }
@@ -65,8 +75,12 @@ impl ChatPieces {
         if let Some(error) = present(piece.error) {
             return Err(broke_off(error, &self.own_key));
         }
-        if self.model.is_none() {
-            self.model = piece.model.map(Cow::into_owned);
+        if let Some(model) = piece.model {
+            match &self.model {
+                None => self.model = Some(model.into_owned()),
+                Some(first) if *first == model => self.taken_over_by = None,
+                Some(_) => self.taken_over_by = Some(model.into_owned()),
+            }
         }
         if let Some(tier) = piece.service_tier {
             self.service_tier = Some(tier.into_owned());
@@ -82,8 +96,9 @@ impl ChatPieces {
         }
         let mut said = Said::default();
         for part in piece.choices {
-            said.add(&self.choice(part.index)?.add(part));
+            said.add(&self.choice(part.index)?.add(part)?);
         }
+        self.has_other_than_text |= said.other_than_text;
         Ok(self.piece(data, usage.is_some(), said))
     }
 
@@ -114,6 +129,10 @@ impl ChatPieces {
         choice.ok_or_else(|| unusable("it has no such choice"))
     }
 
+    pub(super) fn has_usage(&self) -> bool {
+        !self.usage.is_null()
+    }
+
     /// The proxy passes the `finish_reason` of only the first choice on that ends, so where it says that it is
     /// done, one has to do. A stream that says nothing of the kind was cut.
     pub(super) fn is_whole(&self) -> bool {
@@ -121,17 +140,23 @@ impl ChatPieces {
         if self.done {
             return ends.any(Option::is_some);
         }
+        if self.has_many_choices {
+            return false;
+        }
         let mut seen = self.choices.iter().filter(|choice| choice.seen).peekable();
         seen.peek().is_some() && seen.all(|choice| choice.finish_reason.is_some())
     }
 
-    pub(super) fn into_answer(mut self) -> (Answer, Vec<String>) {
-        let written = self.choices.iter().flat_map(Choice::written);
-        let written = written.map(str::to_owned).collect();
+    pub(super) fn into_answer(mut self) -> (Answer, Written) {
+        let texts = self.choices.iter().flat_map(Choice::written);
+        let written = Written {
+            texts: texts.map(str::to_owned).collect(),
+            has_other_than_text: self.has_other_than_text,
+        };
         let first = self.choices.first_mut();
         let (finish_reason, tool_calls) = first.map_or_else(Default::default, |choice| {
             let calls = std::mem::take(&mut choice.tool_calls);
-            let calls: Vec<Value> = calls.into_iter().map(ToolCall::into_json).collect();
+            let calls: Vec<Value> = calls.into_values().map(ToolCall::into_json).collect();
             (choice.finish_reason.take(), calls)
         });
         let answer = Answer {
@@ -140,6 +165,7 @@ impl ChatPieces {
             tool_calls,
             usage: self.usage,
             model: self.model,
+            taken_over_by: self.taken_over_by,
             service_tier: self.service_tier,
         };
         (answer, written)
@@ -155,6 +181,8 @@ struct Said {
     tokens: bool,
     /// Anything that a caller would miss.
     anything: bool,
+    /// Sound or an image.
+    other_than_text: bool,
 }
 
 impl Said {
@@ -162,18 +190,22 @@ impl Said {
         self.text.push_str(&other.text);
         self.tokens |= other.tokens;
         self.anything |= other.anything;
+        self.other_than_text |= other.other_than_text;
     }
 }
 
 impl Choice {
-    fn add(&mut self, part: ChoicePart<'_>) -> Said {
+    fn add(&mut self, part: ChoicePart<'_>) -> Result<Said, ProviderError> {
         self.seen = true;
         let mut said = Said::default();
         if let Some(reason) = part.finish_reason {
-            self.finish_reason = Some(reason.into_owned());
+            self.finish_reason = Some(first_chars(&reason, MAX_REASON_CHARS).to_owned());
             said.anything = true;
         }
-        let delta = part.delta.unwrap_or_default();
+        let raw = present(part.delta).filter(|raw| *raw != "{}");
+        said.anything |= raw.is_some();
+        let delta: Delta<'_> = raw.map_or_else(|| Ok(Delta::default()), object)?;
+        said.other_than_text = delta.audio.is_some() || delta.images.is_some();
         let content = text(delta.content.or(part.text));
         let beside = [delta.reasoning_content, delta.reasoning, delta.refusal];
         let before = self.beside.len();
@@ -182,7 +214,7 @@ impl Choice {
         }
         let calls = delta.tool_calls.unwrap_or_default();
         said.tokens = !content.is_empty() || self.beside.len() > before || !calls.is_empty();
-        said.anything |= said.tokens || delta.role.is_some();
+        said.anything |= said.tokens;
         for (position, call) in calls.into_iter().enumerate() {
             self.add_call(call, position);
         }
@@ -190,20 +222,16 @@ impl Choice {
         if part.index == 0 {
             said.text = content.into_owned();
         }
-        said
+        Ok(said)
     }
 
     fn add_call(&mut self, part: ToolCallPart<'_>, position: usize) {
         let index = part.index.unwrap_or(position);
-        if index >= MAX_CHOICES {
+        let known = self.tool_calls.contains_key(&index);
+        if !known && self.tool_calls.len() >= MAX_TOOL_CALLS {
             return;
         }
-        if self.tool_calls.len() <= index {
-            self.tool_calls.resize_with(index + 1, ToolCall::default);
-        }
-        let Some(call) = self.tool_calls.get_mut(index) else {
-            return;
-        };
+        let call = self.tool_calls.entry(index).or_default();
         if let Some(id) = part.id {
             call.id = id.into_owned();
         }
@@ -214,7 +242,7 @@ impl Choice {
     }
 
     fn written(&self) -> impl Iterator<Item = &str> {
-        let calls = self.tool_calls.iter();
+        let calls = self.tool_calls.values();
         let calls = calls.flat_map(|call| [call.name.as_str(), call.arguments.as_str()]);
         [self.text.as_str(), self.beside.as_str()]
             .into_iter()
@@ -252,7 +280,7 @@ struct ChoicePart<'a> {
     #[serde(default)]
     index: usize,
     #[serde(borrow, default)]
-    delta: Option<Delta<'a>>,
+    delta: Option<&'a RawValue>,
     /// Of a text completion.
     #[serde(borrow, default)]
     text: Option<&'a RawValue>,
@@ -263,7 +291,9 @@ struct ChoicePart<'a> {
 #[derive(Default, Deserialize)]
 struct Delta<'a> {
     #[serde(borrow, default)]
-    role: Option<&'a RawValue>,
+    audio: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    images: Option<&'a RawValue>,
     #[serde(borrow, default)]
     content: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -296,9 +326,9 @@ struct FunctionPart<'a> {
 
 /// A usage that counts nothing: a form that nobody filled in. An answer has at least a prompt.
 fn is_zero(usage: &Value) -> bool {
-    let counts = ["prompt_tokens", "completion_tokens", "total_tokens"];
-    let mut said = counts.iter().filter_map(|name| usage.get(name)?.as_u64());
-    said.all(|count| count == 0)
+    let zero = |name: &str| usage.get(name).and_then(Value::as_u64) == Some(0);
+    let costs = usage.get("cost").and_then(Value::as_f64);
+    zero("prompt_tokens") && zero("completion_tokens") && costs.is_none_or(|cost| cost == 0.0)
 }
 
 /// The chunk with everything else as it was.

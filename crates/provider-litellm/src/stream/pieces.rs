@@ -14,6 +14,14 @@ use super::responses::ResponsePieces;
 use crate::answer::Answer;
 use crate::failure::{unreadable, unusable};
 
+/// All that the model wrote.
+#[derive(Default)]
+pub(crate) struct Written {
+    pub(crate) texts: Vec<String>,
+    /// Sound or images came too: how many tokens that is, only the provider knows.
+    pub(crate) has_other_than_text: bool,
+}
+
 /// What one event is to the caller.
 pub(super) enum Piece {
     /// To be handed on; true if it is a part of what the model wrote.
@@ -37,7 +45,7 @@ impl Pieces {
         if request.endpoint() == Endpoint::Responses {
             return Self::Response(ResponsePieces::new(own_key));
         }
-        Self::Chat(ChatPieces::new(request.wants_usage(), own_key))
+        Self::Chat(ChatPieces::new(request, own_key))
     }
 
     pub(super) fn read(&mut self, event: &SseEvent) -> Result<Piece, ProviderError> {
@@ -64,8 +72,17 @@ impl Pieces {
         }
     }
 
+    /// True if the answer has stated what it used.
+    pub(super) fn has_usage(&self) -> bool {
+        match self {
+            Self::Chat(pieces) => pieces.has_usage(),
+            // Its last event has it.
+            Self::Response(pieces) => pieces.is_whole(),
+        }
+    }
+
     /// What there is, and all that the model wrote, for counting.
-    pub(super) fn into_answer(self) -> (Answer, Vec<String>) {
+    pub(super) fn into_answer(self) -> (Answer, Written) {
         match self {
             Self::Chat(pieces) => pieces.into_answer(),
             Self::Response(pieces) => pieces.into_answer(),

@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use provider_core::{Chunk, ProviderError};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use sse_reader::SseEvent;
 
-use super::pieces::{Piece, object, present, text};
+use super::pieces::{Piece, Written, object, present, text};
 use crate::answer::{Answer, response_failure};
 use crate::failure::unreadable;
 use crate::refusal::broke_off;
@@ -20,6 +20,9 @@ pub(super) struct ResponsePieces {
     text: String,
     /// What the model wrote beside the text: reasoning, arguments of tools.
     beside: String,
+    has_other_than_text: bool,
+    /// Of a response that failed.
+    usage: Value,
     whole: Option<Answer>,
 }
 
@@ -62,14 +65,29 @@ impl ResponsePieces {
         let is_token = said.r#type.ends_with(".delta");
         match said.r#type.as_ref() {
             "response.completed" | "response.incomplete" => {
-                self.whole = Some(Answer::of_response(said.response()?)?);
+                let mut response = said.response()?;
+                // Some leave out at the end what they have sent before.
+                response.entry("output").or_insert_with(|| json!([]));
+                let mut answer = Answer::of_response(response, &self.own_key)?;
+                if answer.contents.iter().all(String::is_empty) {
+                    answer.contents = vec![self.text.clone()];
+                }
+                self.whole = Some(answer);
                 return Ok(Piece::Last(chunk.frame));
             }
             "response.failed" => {
-                let error = response_failure(&said.response()?);
+                let mut response = said.response()?;
+                self.usage = response.remove("usage").unwrap_or_default();
+                let error = response_failure(&response, &self.own_key);
                 return Ok(Piece::Failed(chunk.frame, error));
             }
-            "error" => return Err(broke_off(&event.data, &self.own_key)),
+            "error" => {
+                let error = present(said.error).unwrap_or(&event.data);
+                return Err(broke_off(error, &self.own_key));
+            }
+            "response.audio.delta" | "response.image_generation_call.partial_image" => {
+                self.has_other_than_text = true;
+            }
             "response.output_text.delta" => {
                 chunk.text = text(said.delta).into_owned();
                 self.text.push_str(&chunk.text);
@@ -89,10 +107,14 @@ impl ResponsePieces {
         self.whole.is_some()
     }
 
-    pub(super) fn into_answer(self) -> (Answer, Vec<String>) {
-        let written = vec![self.text.clone(), self.beside];
+    pub(super) fn into_answer(self) -> (Answer, Written) {
+        let written = Written {
+            texts: vec![self.text.clone(), self.beside],
+            has_other_than_text: self.has_other_than_text,
+        };
         let so_far = || Answer {
             contents: vec![self.text],
+            usage: self.usage,
             ..Answer::default()
         };
         (self.whole.unwrap_or_else(so_far), written)

@@ -23,14 +23,15 @@ pub(super) struct Settlement {
 impl Settlement {
     pub(super) async fn settle(self, pieces: Pieces, duration: Duration) -> ModelCallResult {
         let (answer, counted) = self.counted(pieces).await;
-        let name = self.name(answer.model.as_deref()).await;
+        let name = self.name(&answer).await;
         let proxy = ProxyCost::from_usage(&answer.usage);
+        let settled = self.parts.settle(&name, &counted, &proxy).await;
         answer.result(Settling {
             call: &self.call,
             head: &self.head,
             name: &name,
-            tracker: &self.parts.tracker,
-            proxy,
+            provider: self.parts.provider_of(&name),
+            settled,
             counted,
             duration,
         })
@@ -46,14 +47,21 @@ impl Settlement {
         let request = self.call.request.clone();
         let counting = tokio::task::spawn_blocking(move || estimate(&request, &written));
         // Counting is given up only when the runtime ends.
-        (answer, counting.await.unwrap_or(counted))
+        let estimated = counting.await.unwrap_or(counted);
+        let counted = answer.on_its_terms(estimated, self.call.request.endpoint());
+        (answer, counted)
     }
 
-    async fn name(&self, stated: Option<&str>) -> ModelName {
+    async fn name(&self, answer: &Answer) -> ModelName {
+        let limit = self.parts.transport.config().call_timeout;
+        // The proxy went over to another group after it had written the head.
+        if let Some(group) = &answer.taken_over_by {
+            return self.parts.name_of_group(group, limit).await;
+        }
         if let Some(name) = self.head.model_name() {
             return name;
         }
-        let limit = self.parts.transport.config().call_timeout;
+        let stated = answer.model.as_deref();
         self.parts
             .unstated_name(stated, &self.call, &self.head, limit)
             .await

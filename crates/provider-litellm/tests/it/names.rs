@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use provider_core::{ModelCallResult, ModelClient};
 
 use crate::mock::Mock;
-use crate::setup::{call, client, client_of, config, good, hello, http, outcome, run};
+use crate::setup::{AGREED, call, client, client_of, config, good, hello, http, outcome, run};
 
 /// `GET /model/info` of a proxy with these groups.
 fn info(groups: &[(&str, &str)]) -> Vec<u8> {
@@ -61,7 +61,7 @@ fn the_header_names_the_model() {
         ("nobody-knows-this", pair("", "nobody-knows-this")),
     ] {
         let header = format!("x-litellm-model-name: {header}");
-        let mock = Mock::sending(http("200 OK", &[&header], &hello()));
+        let mock = Mock::sending(http("200 OK", &[&header, AGREED], &hello()));
         assert_eq!(named(&mock), expected);
         assert_eq!(mock.log().requests.len(), 1);
     }

@@ -3,11 +3,11 @@
 use provider_core::ModelClient;
 
 use crate::mock::Mock;
-use crate::setup::{KEY, assert_unreachable, call, client, good, run};
+use crate::setup::{AGREED, KEY, assert_unreachable, call, client, good, run};
 
 #[test]
 fn a_connection_is_used_again() {
-    let mock = Mock::answering(|_| Some(good(&[])));
+    let mock = Mock::answering(|_| Some(good(&[AGREED])));
     let client = client(&mock);
     run(async {
         for _ in 0..3 {
@@ -37,7 +37,7 @@ fn an_idle_connection_that_the_proxy_closed_costs_nothing_but_a_new_one() {
     // One request a connection, then closed without a word, as uvicorn does after its keep-alive.
     let mock = Mock::start(|conn, _| {
         conn.read_request();
-        conn.send(&good(&[]));
+        conn.send(&good(&[AGREED]));
     });
     let client = client(&mock);
     run(async {
@@ -56,7 +56,7 @@ fn a_request_that_was_read_on_a_used_connection_is_not_sent_again() {
     for reset in [false, true] {
         let mock = Mock::start(move |conn, _| {
             conn.read_request();
-            conn.send(&good(&[]));
+            conn.send(&good(&[AGREED]));
             conn.read_request();
             if reset {
                 conn.reset_on_close();
@@ -80,9 +80,9 @@ fn a_request_that_was_read_on_a_used_connection_is_not_sent_again() {
 fn bytes_after_an_answer_are_not_taken_for_the_next_one() {
     let mock = Mock::start(|conn, index| {
         conn.read_request();
-        let mut reply = good(&[]);
+        let mut reply = good(&[AGREED]);
         if index == 0 {
-            let other = String::from_utf8(good(&[]))
+            let other = String::from_utf8(good(&[AGREED]))
                 .unwrap()
                 .replace("Hello.", "Wrong.");
             reply.extend_from_slice(other.as_bytes());

@@ -124,6 +124,9 @@ pub(crate) fn hello() -> String {
     chat(r#"{"role":"assistant","content":"Hello."}"#, USAGE)
 }
 
+/// The proxy's figure for [`USAGE`], which is the price book's too: nothing more is asked about it.
+pub(crate) const AGREED: &str = "x-litellm-response-cost: 0.00027";
+
 pub(crate) const MINI: &str = "x-litellm-model-name: gpt-4o-mini";
 
 /// A good answer of gpt-4o-mini, with further headers.

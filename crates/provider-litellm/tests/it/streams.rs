@@ -76,13 +76,13 @@ impl Seen {
 
     /// All that the caller gets.
     pub(crate) fn wire(&self) -> String {
-        let frames = self.chunks.iter().map(|chunk| &chunk.frame);
-        let bytes: Vec<u8> = frames
-            .chain([&self.closed.tail])
-            .flatten()
-            .copied()
-            .collect();
-        String::from_utf8(bytes).unwrap()
+        let last = if self.error.is_none() {
+            &self.closed.tail
+        } else {
+            &self.closed.last_words
+        };
+        let frames = self.chunks.iter().map(|chunk| &chunk.frame).chain([last]);
+        String::from_utf8(frames.flatten().copied().collect()).unwrap()
     }
 
     fn broke_off(&self, reason: &str) {
@@ -259,7 +259,7 @@ fn what_only_the_provider_can_count_has_no_cost_rather_than_a_guess() {
     let mock = Mock::sending(whole(MINI, &[&delta("A cat."), FINISH, DONE]));
     let result = seen_of(&mock, &asked).unwrap().closed.result;
     assert!(!result.usage_is_estimated && result.token_usage.is_none());
-    assert!(matches!(result.cost, Cost::Unavailable(reason) if reason.contains("more than text")));
+    assert!(matches!(result.cost, Cost::Unavailable(reason) if reason.contains("not text")));
 }
 
 #[test]
@@ -381,13 +381,88 @@ fn every_way_to_cut_a_stream_is_a_failure() {
 }
 
 #[test]
+fn an_error_after_the_model_was_done_is_an_error_and_no_end_follows_it() {
+    let late = r#"{"error":{"message":"a guardrail refused it","code":"400"}}"#;
+    for last in [late, "{"] {
+        let seen = seen(whole(MINI, &[&delta("Hi"), FINISH, last, DONE]));
+        assert!(seen.error.is_some() && !seen.closed.is_whole, "{last}");
+        assert!(!seen.wire().contains(DONE), "{}", seen.wire());
+    }
+}
+
+#[test]
+fn who_leaves_when_the_model_is_done_still_has_the_usage_in_the_books() {
+    let mock = Mock::sending(whole(MINI, &[&delta("Hi"), FINISH, USAGE, DONE]));
+    let closed = run(async {
+        let mut stream = client(&mock).stream(&call()).await.unwrap();
+        for _ in 0..2 {
+            stream.next().await.unwrap();
+        }
+        stream.close().await
+    });
+    assert!(closed.is_whole);
+    assert_eq!(closed.result.token_usage, Some(TokenUsage::new(1000, 200)));
+    assert_eq!(closed.result.cost.source(), CostSource::Proxy);
+}
+
+#[test]
+fn a_group_that_takes_over_in_the_middle_is_the_one_that_answered() {
+    let first = r#"{"model":"main","choices":[{"index":0,"delta":{"role":"assistant"}}]}"#;
+    let rest = [
+        delta("Hi").replace("main", "gpt-4o"),
+        FINISH.replace("main", "gpt-4o"),
+    ];
+    let result = seen(whole(MINI, &[first, &rest[0], &rest[1], DONE]))
+        .closed
+        .result;
+    assert_eq!(result.model_name, "gpt-4o");
+}
+
+#[test]
+fn a_model_that_has_written_nothing_may_have_thought_for_long() {
+    let first = r#"{"model":"main","choices":[{"index":0,"delta":{"role":"assistant"}}]}"#;
+    let seen = seen([head(MINI), piece(first)].concat());
+    assert!(seen.error.is_some());
+    assert!(matches!(seen.closed.result.cost, Cost::Unavailable(_)));
+}
+
+#[test]
+fn a_refusal_that_comes_as_a_stream_is_still_the_callers() {
+    let body = "data: {\"error\":{\"message\":\"Violated guardrail policy\",\"code\":\"400\"}}\n\ndata: [DONE]\n\n";
+    let error = refused(http("400 Bad Request", &[], body));
+    assert_eq!(
+        (error.kind(), error.is_recoverable()),
+        ("invalid_request", false)
+    );
+    assert!(error.to_string().contains("guardrail"), "{error}");
+}
+
+#[test]
+fn endless_comments_are_under_the_limit_too() {
+    let mock = Mock::start(|conn, _| {
+        conn.read_request();
+        conn.send(&head(MINI));
+        conn.send(&piece(&delta("Hi")));
+        while conn.send(&raw(&b": alive\n".repeat(500))) {}
+    });
+    seen_of(&mock, &call()).unwrap().broke_off("larger than");
+}
+
+#[test]
 fn one_end_of_several_answers_will_do_as_the_proxy_passes_no_other_on() {
     let other = r#"{"choices":[{"index":1,"delta":{"content":"Also"}}]}"#;
     let ended = [&delta("Hi"), other, FINISH, USAGE];
     let done = seen(whole(MINI, &[&ended[..], &[DONE]].concat()));
     assert!(done.error.is_none(), "{:?}", done.error);
     assert_eq!(done.closed.result.further_contents, ["Also"]);
-    seen(whole(MINI, &ended)).broke_off("cut off");
+    let asked = request(
+        Endpoint::ChatCompletions,
+        r#"{"model":"planner","messages":[],"n":2}"#,
+    );
+    let cut = seen_of(&Mock::sending(whole(MINI, &ended[..1])), &asked).unwrap();
+    cut.broke_off("cut off");
+    let all_but_done = seen_of(&Mock::sending(whole(MINI, &ended)), &asked).unwrap();
+    all_but_done.broke_off("cut off");
 }
 
 #[test]
@@ -500,7 +575,7 @@ fn a_stream_that_is_left_is_ended_upstream() {
         assert_eq!(stream.next().await.unwrap().unwrap().text, "Hel");
         stream.close().await.result
     });
-    mock.wait_for(|log| log.closed_by_client == 1);
+    mock.wait_for(|log| log.closed_by_client >= 1);
     assert_eq!(result.content, "Hel");
     assert!(result.usage_is_estimated && result.cost.usd().is_some());
 }

@@ -6,9 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use event_payloads::{Cost, RuntimeGroup, TaskId};
-use event_store::StoreError;
 use provider_core::{AnswerStream, Chunk, FallbackReason};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tracing::Instrument;
 
 use super::{Begun, DirectCall, DirectError};
@@ -20,6 +19,9 @@ use crate::{Ended, FallbackPolicy, NotAdmitted, TaskService};
 const ROOM: usize = 8;
 /// A caller that takes no piece for so long has gone, whatever its connection says.
 const STALLED: Duration = Duration::from_secs(60);
+
+/// How long the last word of a stream may take when octo is ending.
+const DRAIN: Duration = Duration::from_secs(1);
 
 /// An answer that comes in pieces. It has begun: who answers is decided. Dropping it ends the call.
 #[derive(Debug)]
@@ -42,9 +44,9 @@ pub struct DirectStream {
 pub enum StreamPart {
     /// One Server-Sent Event, to be handed on.
     Frame(Bytes),
-    /// The answer is over, and recorded.
+    /// The answer is over, and recorded (unless the outcome says that it could not be).
     End {
-        /// The frames that say so; none if the answer broke off and the upstream had no words for it.
+        /// The last frames: those that end a whole answer, or the upstream's own words for breaking off.
         tail: Bytes,
         /// What it cost, or why it broke off.
         outcome: Box<Result<Cost, DirectError>>,
@@ -84,23 +86,22 @@ impl TaskService {
                 () = opened.closed() => return,
                 turn = slot.turn() => turn,
             };
-            service.run_stream(call, opened).await;
-            drop(turn);
+            service.run_stream(call, opened, turn).await;
         };
         self.tracker.spawn(run.in_current_span());
         match opening.await {
             Ok(outcome) => outcome,
-            // Only if the task died with the runtime.
-            Err(_) => Err(DirectError::Store(StoreError::Closed)),
+            // The task died, with the runtime or by a fault of ours.
+            Err(_) => Err(DirectError::Lost),
         }
     }
 
-    async fn run_stream(&self, call: DirectCall, opened: Opened) {
+    async fn run_stream(&self, call: DirectCall, opened: Opened, turn: Turn) {
         let planned = self.llm.plan(&call.model, call.request);
         match self.begin(call.task, &planned).await {
             Ok(begun) => {
                 let span = tracing::info_span!("task", task_id = %begun.task_id);
-                self.stream_begun(begun, planned, call.fallback, opened)
+                self.stream_begun(begun, planned, call.fallback, opened, turn)
                     .instrument(span)
                     .await;
             }
@@ -117,25 +118,41 @@ impl TaskService {
         planned: PlannedCall,
         fallback: FallbackPolicy,
         opened: Opened,
+        turn: Turn,
     ) {
         let stop = self.stop(&begun.work);
         let task_id = begun.task_id.clone();
         let mut caller = Caller::new(&task_id, &planned, opened);
         let calling = self.llm.stream(&planned, fallback, &stop, &mut caller);
-        let Ended { end, body } = calling.await;
-        let recorded = self.record(begun, &planned, &end).await;
-        let outcome = recorded.and(match end {
-            CallEnd::Completed(result) => Ok(result.cost),
-            CallEnd::Failed(error, used) => Err(DirectError::call(task_id.clone(), error, used)),
-            CallEnd::Stopped(reason, _) => Err(DirectError::Stopped {
-                task_id: task_id.clone(),
-                reason,
-            }),
-        });
-        caller.end(body, outcome).await;
+        let Ended { end, mut body } = calling.await;
+        // The next call need not wait until this one is written down and its last words are read.
+        drop(turn);
+        let outcome = match self.record(begun, &planned, &end).await {
+            Ok(()) => match end {
+                CallEnd::Completed(result) => Ok(result.cost),
+                CallEnd::Failed(error, used) => {
+                    Err(DirectError::call(task_id.clone(), error, used))
+                }
+                CallEnd::Stopped(reason, used) => {
+                    Err(DirectError::stopped(task_id.clone(), reason, used))
+                }
+            },
+            // What is not in the books has not ended well.
+            Err(error) => {
+                body = Bytes::new();
+                Err(error)
+            }
+        };
+        let last_word = caller.end(body, outcome);
+        tokio::select! {
+            () = last_word => {}
+            // The books are closed; a caller that does not read is not waited for.
+            () = async { self.shutdown.cancelled().await; tokio::time::sleep(DRAIN).await } => {}
+        }
     }
 }
 
+type Turn = Option<OwnedSemaphorePermit>;
 type Opened = oneshot::Sender<Result<DirectStream, DirectError>>;
 
 /// Who asked: waiting for the answer to begin, or hearing it.

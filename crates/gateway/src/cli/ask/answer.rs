@@ -31,20 +31,25 @@ where
 {
     let (head, body) = response.into_parts();
     if head.status != StatusCode::OK {
-        return Err(refusal(head.status, body).await);
+        let read = tokio::time::timeout(quiet_limit, refusal(head.status, body)).await;
+        return Err(read.unwrap_or_else(|_| format!("the gateway answered {}", head.status)));
     }
     let mut shown = Shown::begun(question, &head.headers);
     let (body, trailers) = Trailers::of(body);
     let mut events = SseReader::new(body, MAX_EVENT);
-    loop {
+    let mut ended = false;
+    while !ended {
         let next = tokio::time::timeout(quiet_limit, events.next()).await;
         let event = next.map_err(|_| format!("nothing came for {} s", quiet_limit.as_secs()))?;
-        let Some(event) = event else { break };
+        let event = event.ok_or("the answer was cut off before its end")?;
         let event = event.map_err(|error| format!("the answer can not be read: {error}"))?;
-        if event.data != "[DONE]" {
+        ended = event.data == "[DONE]";
+        if !ended {
             shown.add(&event.data, question.json)?;
         }
     }
+    // The trailers come with the end of the body.
+    let _ = tokio::time::timeout(quiet_limit, events.next()).await;
     let costs = trailers.get();
     shown.cost_usd =
         text(&costs, "x-octo-cost-usd").and_then(|usd| serde_json::from_str(&usd).ok());

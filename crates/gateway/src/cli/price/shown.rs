@@ -80,6 +80,7 @@ fn why(key: &str, by: MatchedBy, origin: Option<PriceOrigin>, book: &PriceBook) 
     );
     let from = match origin {
         Some(PriceOrigin::Override) => "your own prices, which win over the map".to_owned(),
+        Some(PriceOrigin::Proxy) => "set at the proxy for this model of it".to_owned(),
         _ => map,
     };
     format!("matched    {key}: {}\nprices     {from}", by.as_sentence())

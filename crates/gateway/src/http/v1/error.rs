@@ -60,12 +60,18 @@ impl From<DirectError> for OpenAiError {
                 set_cost(&mut shown.headers, &cost);
                 shown
             }
+            DirectError::Lost => no_retry(server(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "lost",
+                error.to_string(),
+            )),
             DirectError::Stopped {
                 ref task_id,
                 reason,
+                ref cost,
             } => {
                 let message = error.to_string();
-                match reason {
+                let mut shown = match reason {
                     StopReason::Cancelled => no_retry(Self::new(
                         StatusCode::CONFLICT,
                         "invalid_request_error",
@@ -83,7 +89,9 @@ impl From<DirectError> for OpenAiError {
                         message,
                     )),
                 }
-                .with_task(task_id)
+                .with_task(task_id);
+                set_cost(&mut shown.headers, cost);
+                shown
             }
             other => server(
                 StatusCode::INTERNAL_SERVER_ERROR,

@@ -1,6 +1,6 @@
 //! An answer that comes in pieces.
 
-use std::convert::Infallible;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -40,16 +40,24 @@ pub(super) fn response(endpoint: Endpoint, stream: DirectStream) -> Response {
     let frames = Frames {
         endpoint,
         stream,
-        trailers: None,
+        end: End::NotYet,
     };
     (headers, Body::new(frames)).into_response()
 }
 
 /// A response body of frames. Dropping it, when the client hangs up, ends the call.
+///
+/// A stream whose end was never said breaks the connection: it must not pass for a whole one.
 struct Frames {
     endpoint: Endpoint,
     stream: DirectStream,
-    trailers: Option<HeaderMap>,
+    end: End,
+}
+
+enum End {
+    NotYet,
+    Said(HeaderMap),
+    Over,
 }
 
 impl Frames {
@@ -80,19 +88,19 @@ impl Frames {
                 }
             }
         };
-        self.trailers = Some(trailers);
+        self.end = End::Said(trailers);
         tail
     }
 }
 
 impl http_body::Body for Frames {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = io::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         match self.stream.poll_next(context) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Some(StreamPart::Frame(frame))) => {
@@ -102,11 +110,11 @@ impl http_body::Body for Frames {
                 let tail = self.end(tail, *outcome);
                 Poll::Ready(Some(Ok(Frame::data(tail))))
             }
-            Poll::Ready(None) => Poll::Ready(
-                self.trailers
-                    .take()
-                    .map(|trailers| Ok(Frame::trailers(trailers))),
-            ),
+            Poll::Ready(None) => Poll::Ready(match std::mem::replace(&mut self.end, End::Over) {
+                End::NotYet => Some(Err(io::ErrorKind::ConnectionAborted.into())),
+                End::Said(trailers) => Some(Ok(Frame::trailers(trailers))),
+                End::Over => None,
+            }),
         }
     }
 }
