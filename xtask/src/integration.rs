@@ -7,9 +7,10 @@ use anyhow::Result;
 use crate::{commands, parts};
 
 /// The test targets: package and name.
-const TARGETS: [(&str, &str); 3] = [
+const TARGETS: [(&str, &str); 4] = [
     ("gateway", "integration"),
     ("gateway", "clients"),
+    ("gateway", "real_costs"),
     ("gateway", "real_kills"),
 ];
 
