@@ -102,3 +102,33 @@ fn a_quick_run_of_calls_without_the_proxy_reports_everything_else() {
     }
     assert!(table.contains("WITHOUT THE LITELLM PROXY"), "{table}");
 }
+
+#[test]
+fn a_quick_run_of_streams_without_the_proxy_reports_them() {
+    let (report, table) = quick_run_without_proxy("streams");
+    assert_eq!(list(&report, "gateway").len(), 0);
+
+    let levels = list(&report["streams"], "levels");
+    assert_eq!(levels.len(), 3);
+    for level in levels {
+        let ways = list(level, "ways");
+        assert_eq!(ways.len(), 2, "the upstream, octo");
+        for way in ways {
+            let places = [
+                "/paced/first_token/p50_us",
+                "/paced/chunk/p99_us",
+                "/fast/streams_per_s",
+                "/fast/chunks_per_s",
+            ];
+            assert_measured(way, &places);
+        }
+        assert!(ways[1]["added"]["first_token_p50_us"].is_number());
+    }
+    let memory = list(&report["streams"], "memory");
+    assert_eq!(memory.len(), 1);
+    assert_measured(&memory[0], &["/streams", "/before_kib", "/open_kib"]);
+
+    let books = &list(&report, "recorded")[0];
+    assert_measured(books, &["/answered", "/hung_up"]);
+    assert!(table.contains("(aim: 300 at most)"), "{table}");
+}

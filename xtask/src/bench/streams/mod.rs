@@ -62,8 +62,8 @@ impl Plan {
             levels: vec![
                 Level::new(1, Script::paced(20, 5), 1500, Script::fast(100), 500),
                 // At such distances the proxy can about keep up on half a machine.
-                Level::new(64, Script::paced(25, 100), 3600, Script::fast(100), 500),
-                Level::new(512, Script::paced(12, 250), 2750, Script::fast(20), 500),
+                Level::new(64, Script::paced(25, 100), 3600, Script::fast(50), 500),
+                Level::new(512, Script::paced(10, 250), 2250, Script::fast(10), 500),
             ],
             idle_streams: 512,
         }
