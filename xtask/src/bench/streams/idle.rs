@@ -19,15 +19,16 @@ const SILENT: Script = Script {
     between_ms: 600_000,
 };
 
-/// What a process does once and keeps is not part of a stream: a few go before.
+/// What a process does once and keeps is not part of a stream, nor are the pages of its database that it
+/// keeps at hand: many calls go before, a few at a time.
 const WARM_UP: Load = Load {
     clients: 8,
     script: Script {
-        chunks: 20,
+        chunks: 1,
         first_ms: 0,
         between_ms: 0,
     },
-    length: Duration::from_millis(200),
+    length: Duration::from_millis(1500),
 };
 
 /// For the process to come to rest.
