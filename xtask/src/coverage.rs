@@ -11,8 +11,9 @@ use crate::{commands, parts, tools};
 use real_stack::workspace_root;
 
 /// The crates that are measured: all that a model call goes through below the gateway.
-const CRATES: [&str; 8] = [
+const CRATES: [&str; 9] = [
     "event-payloads",
+    "sse-reader",
     "provider-core",
     "alias-registry",
     "cost-tracker",

@@ -25,56 +25,54 @@ const EVENT_BYTES: usize = 1 << 20;
 /// What is read of an answer that is no stream.
 const ERROR_BYTES: usize = 4096;
 
-/// What clients saw.
-#[derive(Debug)]
-pub(super) struct Tally {
-    first_ns: Histogram<u64>,
-    chunk_ns: Histogram<u64>,
+/// What a client saw, or all of them.
+#[derive(Debug, Default)]
+struct Seen {
+    first_ns: Vec<u64>,
+    chunk_ns: Vec<u64>,
     streams: u64,
     errors: u64,
     first_error: Option<String>,
-    seconds: f64,
 }
 
-impl Tally {
-    fn new() -> Result<Self> {
-        let histogram = || Histogram::new_with_bounds(1, 60_000_000_000, 3);
-        Ok(Self {
-            first_ns: histogram()?,
-            chunk_ns: histogram()?,
-            streams: 0,
-            errors: 0,
-            first_error: None,
-            seconds: 0.0,
-        })
-    }
-
-    fn gather(&mut self, other: Self) -> Result<()> {
-        self.first_ns.add(&other.first_ns)?;
-        self.chunk_ns.add(&other.chunk_ns)?;
+impl Seen {
+    fn gather(&mut self, other: Self) {
+        self.first_ns.extend(other.first_ns);
+        self.chunk_ns.extend(other.chunk_ns);
         self.streams += other.streams;
         self.errors += other.errors;
         self.first_error = self.first_error.take().or(other.first_error);
-        Ok(())
     }
 
-    pub(super) fn figures(&self) -> StreamFigures {
-        StreamFigures {
+    fn failed(&mut self, error: &anyhow::Error) {
+        self.errors += 1;
+        self.first_error.get_or_insert_with(|| format!("{error:#}"));
+    }
+
+    fn figures(self, seconds: f64) -> Result<StreamFigures> {
+        let chunk = latencies(&self.chunk_ns)?;
+        Ok(StreamFigures {
             streams: self.streams,
-            chunks: self.chunk_ns.len(),
+            chunks: chunk.len(),
             errors: self.errors,
-            first_error: self.first_error.clone(),
-            seconds: self.seconds,
-            streams_per_s: float(self.streams) / self.seconds,
-            chunks_per_s: float(self.chunk_ns.len()) / self.seconds,
-            first_token: latency(&self.first_ns),
-            chunk: latency(&self.chunk_ns),
-        }
+            first_error: self.first_error,
+            seconds,
+            streams_per_s: float(self.streams) / seconds,
+            chunks_per_s: float(chunk.len()) / seconds,
+            first_token: quantiles(&latencies(&self.first_ns)?),
+            chunk: quantiles(&chunk),
+        })
     }
 }
 
-fn latency(ns: &Histogram<u64>) -> Latency {
-    let quantile_us = |quantile| float(ns.value_at_quantile(quantile)) / 1000.0;
+fn latencies(ns: &[u64]) -> Result<Histogram<u64>> {
+    let mut latencies = Histogram::new_with_bounds(1, 60_000_000_000, 3)?;
+    ns.iter().for_each(|ns| latencies.saturating_record(*ns));
+    Ok(latencies)
+}
+
+fn quantiles(latencies: &Histogram<u64>) -> Latency {
+    let quantile_us = |quantile| float(latencies.value_at_quantile(quantile)) / 1000.0;
     Latency {
         p50_us: quantile_us(0.5),
         p99_us: quantile_us(0.99),
@@ -92,11 +90,8 @@ pub(super) struct Load {
 
 /// Every client on a connection of its own. They begin spread over the length of a stream, so that the
 /// beginnings do not queue up behind each other.
-pub(super) async fn round(address: &str, post: &Post, load: Load) -> Result<Tally> {
-    let mut connections = Vec::with_capacity(load.clients);
-    for _ in 0..load.clients {
-        connections.push(Connection::open(address, post).await?);
-    }
+pub(super) async fn round(address: &str, post: &Post, load: Load) -> Result<StreamFigures> {
+    let connections = connect(address, post, load.clients).await?;
     let clients = u32::try_from(load.clients).context("too many clients")?;
     let begun = Instant::now();
     let end = begun + load.length;
@@ -105,65 +100,65 @@ pub(super) async fn round(address: &str, post: &Post, load: Load) -> Result<Tall
         let delay = load.script.length() * number / clients;
         running.spawn(client(connection, delay, load.script, end));
     }
-    let mut all = Tally::new()?;
+    let mut all = Seen::default();
     while let Some(done) = running.join_next().await {
-        all.gather(done??)?;
+        all.gather(done?);
     }
-    all.seconds = begun.elapsed().as_secs_f64();
-    Ok(all)
+    all.figures(begun.elapsed().as_secs_f64())
+}
+
+/// One after the other: a system takes a burst of so many for an attack, and slows it down.
+async fn connect(address: &str, post: &Post, clients: usize) -> Result<Vec<Connection>> {
+    let mut connections = Vec::with_capacity(clients);
+    for _ in 0..clients {
+        connections.push(Connection::open(address, post).await?);
+    }
+    Ok(connections)
 }
 
 /// One stream after the other, and at least one.
-async fn client(
-    mut connection: Connection,
-    delay: Duration,
-    script: Script,
-    end: Instant,
-) -> Result<Tally> {
+async fn client(mut connection: Connection, delay: Duration, script: Script, end: Instant) -> Seen {
     sleep(delay).await;
     let limit = script.length() + LIMIT;
-    let mut seen = Tally::new()?;
+    let mut seen = Seen::default();
     loop {
         let stream = stream(&mut connection, script, &mut seen);
         let outcome = timeout(limit, stream).await;
         let outcome = outcome.unwrap_or_else(|_| bail!("a stream did not end within {limit:?}"));
         match outcome {
             Ok(()) => seen.streams += 1,
-            Err(error) => {
-                seen.errors += 1;
-                seen.first_error.get_or_insert_with(|| format!("{error:#}"));
-            }
+            Err(error) => seen.failed(&error),
         }
         if Instant::now() >= end || seen.errors == ERRORS_OF_A_CLIENT {
-            return Ok(seen);
+            return seen;
         }
     }
 }
 
 /// One stream to its end. A stream that is not whole is an error.
-async fn stream(connection: &mut Connection, script: Script, seen: &mut Tally) -> Result<()> {
+async fn stream(connection: &mut Connection, script: Script, seen: &mut Seen) -> Result<()> {
     let begun = Instant::now();
     let mut sender = connection.sender().await?;
     let response = sender.send_request(connection.request()).await?;
     let mut events = events(response).await?;
     let mut chunks = 0;
+    let mut has_usage = false;
     let mut last = String::new();
     while let Some(event) = events.next().await {
         let data = event?.data;
         if let Some(sent_ns) = stamp::of_chunk(&data) {
             if chunks == 0 {
-                seen.first_ns
-                    .saturating_record(nanoseconds(begun.elapsed()));
+                seen.first_ns.push(nanoseconds(begun.elapsed()));
             }
             chunks += 1;
-            let lag = stamp::now_ns().saturating_sub(sent_ns);
-            seen.chunk_ns.saturating_record(lag);
+            seen.chunk_ns.push(stamp::now_ns().saturating_sub(sent_ns));
         }
+        has_usage |= data.contains("\"prompt_tokens\"");
         last = data;
     }
     ensure!(
-        last == "[DONE]" && chunks == script.chunks,
-        "a stream of {} chunks ended after {chunks}, with {last}",
+        last == "[DONE]" && chunks == script.chunks && has_usage,
+        "a stream of {} chunks ended after {chunks}, usage: {has_usage}, with {last}",
         script.chunks
     );
     connection.keep(sender);
@@ -178,8 +173,7 @@ pub(super) struct Open {
 
 impl Open {
     /// Begins a stream, and waits for its first chunk.
-    async fn begin(address: &str, post: &Post) -> Result<Self> {
-        let mut connection = Connection::open(address, post).await?;
+    async fn begin(mut connection: Connection) -> Result<Self> {
         let mut sender = connection.sender().await?;
         let response = timeout(LIMIT, sender.send_request(connection.request())).await??;
         let mut events = events(response).await?;
@@ -205,9 +199,8 @@ pub(super) async fn open(
     streams: usize,
 ) -> Result<(Vec<Open>, Option<anyhow::Error>)> {
     let mut beginning = JoinSet::new();
-    for _ in 0..streams {
-        let (address, post) = (address.to_owned(), post.clone());
-        beginning.spawn(async move { Open::begin(&address, &post).await });
+    for connection in connect(address, post, streams).await? {
+        beginning.spawn(Open::begin(connection));
     }
     let mut open = Vec::with_capacity(streams);
     let mut first_error = None;

@@ -60,10 +60,10 @@ impl Plan {
         }
         Self {
             levels: vec![
-                Level::new(1, Script::paced(20, 5), 1500, Script::fast(100), 500),
+                Level::new(1, Script::paced(20, 5), 1000, Script::fast(100), 500),
                 // At such distances the proxy can about keep up on half a machine.
-                Level::new(64, Script::paced(25, 100), 3600, Script::fast(50), 500),
-                Level::new(512, Script::paced(10, 250), 2250, Script::fast(10), 500),
+                Level::new(64, Script::paced(25, 100), 2400, Script::fast(50), 500),
+                Level::new(512, Script::paced(8, 250), 1750, Script::fast(10), 500),
             ],
             idle_streams: 512,
         }

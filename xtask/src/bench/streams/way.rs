@@ -61,7 +61,7 @@ impl Way {
 
     pub(super) async fn round(&mut self, load: Load) -> Result<StreamFigures> {
         let post = self.post(load.script);
-        let seen = load::round(&self.address, &post, load).await?.figures();
+        let seen = load::round(&self.address, &post, load).await?;
         self.answered += seen.streams;
         self.failed += seen.errors;
         Ok(seen)
