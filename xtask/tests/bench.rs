@@ -43,6 +43,7 @@ fn quick_run_without_proxy(part: &str) -> (Value, String) {
 fn a_quick_run_of_calls_without_the_proxy_reports_everything_else() {
     let (report, table) = quick_run_without_proxy("calls");
     assert_eq!(report["streams"], Value::Null);
+    assert_eq!(report["prices"], Value::Null);
     assert_eq!(report["versions"]["litellm"], Value::Null);
     assert_measured(
         &report,
@@ -50,9 +51,6 @@ fn a_quick_run_of_calls_without_the_proxy_reports_everything_else() {
             "/machine/cores",
             "/disk/appends/p50_us",
             "/disk/overwrites/syncs",
-            "/prices/load_ms",
-            "/prices/price_ns",
-            "/prices/memory_kib",
             "/duration_s",
         ],
     );
@@ -131,4 +129,15 @@ fn a_quick_run_of_streams_without_the_proxy_reports_them() {
     let books = &list(&report, "recorded")[0];
     assert_measured(books, &["/answered", "/hung_up"]);
     assert!(table.contains("(aim: 300 at most)"), "{table}");
+}
+
+#[test]
+fn a_quick_run_of_prices_without_the_proxy_reports_the_price_book() {
+    let (report, _table) = quick_run_without_proxy("prices");
+    assert_measured(
+        &report,
+        &["/prices/load_ms", "/prices/price_ns", "/prices/memory_kib"],
+    );
+    assert_eq!(report["streams"], Value::Null);
+    assert_eq!(list(&report, "gateway").len(), 0);
 }
