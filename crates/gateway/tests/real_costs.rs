@@ -217,9 +217,9 @@ fn proxys_word(answer: &Answer, usage: &Value) -> Option<String> {
     }
 }
 
-/// The prices that count in this gateway: it has none of its own.
-fn book() -> Arc<PriceBook> {
-    PriceBook::builtin()
+/// The map, and before it what was set at the proxy for its own models.
+async fn book(gateway: &Gateway) -> Arc<PriceBook> {
+    gateway.app.proxy.as_ref().unwrap().price_book().await
 }
 
 /// What the event has to hold, by the rule: a figure of the proxy above 0 counts, with drift where ours is more
@@ -262,7 +262,10 @@ async fn run(case: &Case, streamed: bool, proxy: &LiteLlmProxy, gateway: &Gatewa
     let (direct, stated) = ask(proxy, &task, &body).await;
     let theirs = proxys_word(&direct, &stated);
     let usage = parse_billable(&stated, CALL).unwrap();
-    let ours = book().price_call(Some("openai"), case.model, &usage).ok();
+    let ours = book(gateway)
+        .await
+        .price_call(Some("openai"), case.model, &usage)
+        .ok();
 
     let (answer, stated_again) = ask(gateway.address, &task, &body).await;
     assert_eq!(

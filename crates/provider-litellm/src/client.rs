@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use cost_tracker::{CostTracker, ProxyCost, Settled};
+use cost_tracker::{CostTracker, PriceBook, ProxyCost, Settled};
 use event_payloads::{Cost, CostSource};
 use provider_core::{Completion, ModelCall, ModelClient, ModelStream, ProviderError, TimeoutPhase};
 use serde::Deserialize;
@@ -54,6 +54,16 @@ impl LiteLlmClient {
     #[must_use]
     pub fn tracker(&self) -> &CostTracker {
         &self.parts.tracker
+    }
+
+    /// The price book with what the proxy says about its own models (`GET /model/info`, remembered for a minute);
+    /// without that if the proxy does not say.
+    pub async fn price_book(&self) -> Arc<PriceBook> {
+        let parts = &self.parts;
+        parts
+            .directory
+            .book(&parts.transport, parts.tracker.book())
+            .await
     }
 
     /// Checks within a limit that the proxy answers and takes our key. Costs nothing: it lists models
@@ -125,7 +135,7 @@ impl Parts {
     }
 
     /// What a call cost. The proxy's own prices for its models are looked up only where they can matter: it
-    /// states no cost, or one that is not ours.
+    /// states no cost, or one that is not ours, or we have none.
     pub(crate) async fn settle(
         &self,
         name: &ModelName,
@@ -142,7 +152,7 @@ impl Parts {
                 ..
             }
         );
-        if is_agreed || name.model.is_empty() {
+        if is_agreed && settled.breakdown.is_some() || name.model.is_empty() {
             return settled;
         }
         let book = self
