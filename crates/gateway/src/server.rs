@@ -11,6 +11,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -19,6 +20,8 @@ use crate::http::router;
 
 /// After a failed accept (too many open files, mostly) the next try waits so long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// A client that takes nothing of its answer for so long has gone, whatever its connection says.
+const WRITE_LIMIT: Duration = Duration::from_secs(120);
 /// For answers that are ready to reach their clients, after the last call has ended.
 const DRAIN_LIMIT: Duration = Duration::from_secs(2);
 /// What a stopped call may take to be recorded.
@@ -96,10 +99,12 @@ impl Connections {
 
     fn spawn(&self, stream: TcpStream, place: tokio::sync::OwnedSemaphorePermit) {
         let service = TowerToHyperService::new(self.router.clone());
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(WRITE_LIMIT));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.header_timeout)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(Box::pin(stream)), service);
         let connection = self.graceful.watch(connection);
         self.tracker.spawn(async move {
             if let Err(error) = connection.await {

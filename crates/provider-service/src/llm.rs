@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use alias_registry::AliasRegistry;
 use bytes::Bytes;
+use event_payloads::Cost;
 use event_store::{IdSource, SystemClock};
 use futures_util::FutureExt;
 use provider_core::{
@@ -258,6 +259,19 @@ fn log(end: &CallEnd) {
             }
             if let Some(usd) = result.cost.usd() {
                 span.record("octo.cost_usd", tracing::field::display(usd));
+            }
+            if let Cost::Known {
+                drift: Some(drift), ..
+            } = result.cost
+            {
+                // A counter, by the name that tracing-opentelemetry's metrics layer reads.
+                tracing::warn!(
+                    monotonic_counter.octo_cost_drift = 1_u64,
+                    model = result.model_name,
+                    proxy_usd = %drift.proxy_usd,
+                    price_book_usd = %drift.price_book_usd,
+                    "the proxy's figure and the price book's differ"
+                );
             }
             tracing::info!(
                 duration_ms = result.duration_ms(),
