@@ -1,6 +1,7 @@
 //! What the head of an answer says.
 
 use cost_tracker::ProxyCost;
+use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
 use provider_core::ProxyTrace;
 
@@ -13,7 +14,29 @@ pub(crate) struct Head {
     pub(crate) headers: HeaderMap,
 }
 
+/// What is read of a head after its answer has begun.
+const KEPT: [&str; 5] = [
+    "x-litellm-model-name",
+    "x-litellm-model-group",
+    "x-litellm-attempted-retries",
+    "x-litellm-attempted-fallbacks",
+    "x-litellm-call-id",
+];
+
 impl Head {
+    /// The same without what nobody reads any more: a stream may be open for long.
+    pub(crate) fn kept(&self) -> Self {
+        let kept = KEPT.into_iter().filter_map(|name| {
+            // A copy: the values as they came are parts of the connection's buffer, and would hold all of it.
+            let value = HeaderValue::from_bytes(self.headers.get(name)?.as_bytes()).ok()?;
+            Some((HeaderName::from_static(name), value))
+        });
+        Self {
+            status: self.status,
+            headers: kept.collect(),
+        }
+    }
+
     /// A header's text, if it is there and text.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()

@@ -1,9 +1,11 @@
 //! A model client over HTTP to a LiteLLM Proxy.
 //!
-//! [`LiteLlmClient`] sends a chat request to the proxy's `/v1/chat/completions` and reads what comes
-//! back with distrust: a cut, oversized or malformed answer is an error, never a success; the model's
-//! name is never the alias; the cost is the proxy's own figure where it has one, our price book's
-//! where it has none, and unavailable with a reason otherwise.
+//! [`LiteLlmClient`] sends a request to the proxy's endpoint of the same name (chat completions, completions,
+//! responses, embeddings) and reads what comes back, whole or piece by piece, with distrust: a cut, oversized
+//! or malformed answer is an error, never a success; the model's name is never the alias; the cost is the
+//! proxy's own figure where it has one, our price book's where it has none, and unavailable with a reason
+//! otherwise. The usage of a stream is always asked for; where nobody states one, the text is counted, and the
+//! result says so.
 //!
 //! How the real proxy behaves was measured with LiteLLM 1.102.4; the exchanges are kept as fixtures
 //! under `tests/fixtures/recorded/`.

@@ -84,7 +84,7 @@ impl LiteLlmStream {
             end: Settlement {
                 parts,
                 call: call.clone(),
-                head,
+                head: head.kept(),
             },
             model_name: model,
             reader: SseReader::with_max_bytes(body, max_event, max_bytes),

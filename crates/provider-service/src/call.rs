@@ -17,7 +17,7 @@ const RESPONSE_ARTIFACT: &str = "llm-response";
 
 /// A call that is about to be made: the alias is resolved, nothing has left yet.
 #[derive(Clone, Debug)]
-pub struct PlannedCall {
+pub(crate) struct PlannedCall {
     pub(crate) call: ModelCall,
     pub(crate) category: Category,
     pub(crate) matched: Matched,
@@ -27,8 +27,7 @@ pub struct PlannedCall {
 
 /// How a call ended.
 #[derive(Debug)]
-#[non_exhaustive]
-pub enum CallEnd {
+pub(crate) enum CallEnd {
     /// Somebody answered.
     Completed(Box<ModelCallResult>),
     /// Nobody answered, or the answer broke off.
@@ -39,11 +38,11 @@ pub enum CallEnd {
 
 /// What a call without a whole answer took.
 #[derive(Debug)]
-pub struct Used {
+pub(crate) struct Used {
     /// From sending the request to its end.
-    pub duration: Duration,
+    pub(crate) duration: Duration,
     /// What had come of an answer in pieces, and what that cost.
-    pub so_far: Option<Box<ModelCallResult>>,
+    pub(crate) so_far: Option<Box<ModelCallResult>>,
 }
 
 impl Used {
@@ -96,8 +95,7 @@ pub(crate) struct EndRecord {
 
 impl PlannedCall {
     /// True if the alias that was asked for is not known and the default group stands in.
-    #[must_use]
-    pub fn is_unknown_alias(&self) -> bool {
+    pub(crate) fn is_unknown_alias(&self) -> bool {
         self.matched == Matched::Nothing
     }
 
@@ -274,8 +272,7 @@ impl PlannedCall {
 }
 
 /// What a call without an answer cost: nothing if it can not have reached a model, else nobody knows.
-#[must_use]
-pub fn cost_of_failure(error: &ProviderError) -> Cost {
+pub(crate) fn cost_of_failure(error: &ProviderError) -> Cost {
     if error.may_be_billed() {
         unknown_cost(error.kind())
     } else {

@@ -49,11 +49,11 @@ mod settle;
 mod task;
 
 pub use admission::{Limits, NotAdmitted};
-pub use call::{CallEnd, PlannedCall, StopReason, Used, cost_of_failure};
+pub use call::StopReason;
 pub use costs::{CallCost, CostGroup, CostReport, CostSum, TaskCost, report, task_cost};
 pub use direct::{DirectAnswer, DirectCall, DirectError, DirectStream, StreamPart};
 pub use fallback::{CallError, FallbackManager, FallbackPolicy};
-pub use llm::{Ended, LlmService, Stop};
+pub use llm::LlmService;
 pub use message::{Message, SubmitError, Submitted};
 pub use recovery::Recovered;
 pub use reprice::{Correction, RepriceQuery, Repriced, reprice};

@@ -60,7 +60,7 @@ impl LlmService {
 
     /// Resolves the alias. Never fails: an unknown one goes to the default group.
     #[must_use]
-    pub fn plan(&self, alias: &str, request: ModelRequest) -> PlannedCall {
+    pub(crate) fn plan(&self, alias: &str, request: ModelRequest) -> PlannedCall {
         let found = self.registry.resolve(alias);
         PlannedCall {
             call: ModelCall {
@@ -75,7 +75,12 @@ impl LlmService {
     }
 
     /// Makes the call, in a span of its own. Ends early if it is told to stop.
-    pub async fn run(&self, planned: &PlannedCall, policy: FallbackPolicy, stop: &Stop) -> Ended {
+    pub(crate) async fn run(
+        &self,
+        planned: &PlannedCall,
+        policy: FallbackPolicy,
+        stop: &Stop,
+    ) -> Ended {
         let started = Instant::now();
         let calling = async {
             // An answer that is there wins over a stop that came at the same moment: it is paid for.
@@ -124,11 +129,11 @@ impl LlmService {
 
 /// How a call ended, and what is still to be handed to who asked.
 #[derive(Debug)]
-pub struct Ended {
+pub(crate) struct Ended {
     /// How.
-    pub end: CallEnd,
+    pub(crate) end: CallEnd,
     /// The whole answer, or the last frames of a stream; to be handed on once the end is recorded.
-    pub body: Bytes,
+    pub(crate) body: Bytes,
 }
 
 impl Ended {
@@ -288,7 +293,7 @@ fn log(end: &CallEnd) {
 
 /// Tells a call to stop.
 #[derive(Clone, Debug)]
-pub struct Stop {
+pub(crate) struct Stop {
     pub(crate) cancel: CancellationToken,
     pub(crate) shutdown: CancellationToken,
 }

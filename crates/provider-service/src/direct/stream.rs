@@ -13,7 +13,8 @@ use tracing::Instrument;
 use super::{Begun, DirectCall, DirectError};
 use crate::call::{CallEnd, PlannedCall};
 use crate::listener::{Gone, Listener};
-use crate::{Ended, FallbackPolicy, NotAdmitted, TaskService};
+use crate::llm::Ended;
+use crate::{FallbackPolicy, NotAdmitted, TaskService};
 
 /// Pieces that wait for a slow reader; with more, the upstream waits.
 const ROOM: usize = 8;
