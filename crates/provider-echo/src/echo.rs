@@ -157,4 +157,111 @@ mod tests {
         let body = echo(ModelRequest::from_prompt("hi")).await.body;
         insta::assert_snapshot!(String::from_utf8_lossy(&body), @r#"{"id":"chatcmpl-echo","object":"chat.completion","created":0,"model":"echo","choices":[{"index":0,"message":{"role":"assistant","content":"Echo: hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}"#);
     }
+
+    async fn streamed(endpoint: Endpoint, body: &str) -> (String, String) {
+        let call = ModelCall {
+            model_alias: "planner".into(),
+            runtime_group: "main".parse().unwrap(),
+            request: ModelRequest::from_json(endpoint, body.as_bytes()).unwrap(),
+        };
+        let mut stream = EchoClient.stream(&call).await.unwrap();
+        assert_eq!((stream.model_name(), stream.fallback()), ("echo", None));
+        let (mut text, mut wire) = (String::new(), Vec::new());
+        while let Some(chunk) = stream.next().await.unwrap() {
+            text.push_str(&chunk.text);
+            wire.extend_from_slice(&chunk.frame);
+        }
+        let closed = stream.close().await;
+        assert!(closed.is_whole && closed.last_words.is_empty());
+        assert_eq!(
+            (closed.result.content.as_str(), closed.result.cost),
+            (text.as_str(), Cost::FREE)
+        );
+        wire.extend_from_slice(&closed.tail);
+        (text, String::from_utf8(wire).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_chat_is_streamed_word_by_word_with_its_usage_for_who_asks() {
+        let body = r#"{"model":"m","messages":[{"role":"user","content":"one two"}],"stream_options":{"include_usage":true}}"#;
+        let (text, wire) = streamed(Endpoint::ChatCompletions, body).await;
+        assert_eq!(text, "Echo: one two");
+        insta::assert_snapshot!(wire, @r#"
+        data: {"id":"chatcmpl-echo","object":"chat.completion.chunk","created":0,"model":"echo","choices":[{"index":0,"delta":{"role":"assistant","content":"Echo: "},"finish_reason":null}]}
+
+        data: {"id":"chatcmpl-echo","object":"chat.completion.chunk","created":0,"model":"echo","choices":[{"index":0,"delta":{"role":"assistant","content":"one "},"finish_reason":null}]}
+
+        data: {"id":"chatcmpl-echo","object":"chat.completion.chunk","created":0,"model":"echo","choices":[{"index":0,"delta":{"role":"assistant","content":"two"},"finish_reason":null}]}
+
+        data: {"id":"chatcmpl-echo","object":"chat.completion.chunk","created":0,"model":"echo","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}
+
+        data: {"id":"chatcmpl-echo","object":"chat.completion.chunk","created":0,"model":"echo","choices":[],"usage":{"prompt_tokens":2,"completion_tokens":3,"total_tokens":5}}
+
+        data: [DONE]
+        "#);
+        let (_, wire) = streamed(Endpoint::ChatCompletions, r#"{"model":"m","messages":[]}"#).await;
+        assert!(!wire.contains("usage"), "{wire}");
+    }
+
+    #[tokio::test]
+    async fn the_other_endpoints_are_echoed_in_their_own_shape() {
+        let (text, wire) = streamed(Endpoint::Completions, r#"{"model":"m","prompt":"hi"}"#).await;
+        assert_eq!(text, "Echo: hi");
+        assert!(
+            wire.contains(r#""text":"hi""#) && wire.ends_with("data: [DONE]\n\n"),
+            "{wire}"
+        );
+        let (text, wire) = streamed(Endpoint::Responses, r#"{"model":"m","input":"hi"}"#).await;
+        assert_eq!(text, "Echo: hi");
+        let kinds: Vec<&str> = wire
+            .split(r#"{"type":"response."#)
+            .skip(1)
+            .filter_map(|event| event.split('"').next())
+            .collect();
+        assert_eq!(
+            kinds,
+            [
+                "created",
+                "output_item.added",
+                "content_part.added",
+                "output_text.delta",
+                "output_text.delta",
+                "completed"
+            ]
+        );
+        for (endpoint, body, object) in [
+            (
+                Endpoint::Completions,
+                r#"{"model":"m","prompt":"hi"}"#,
+                "text_completion",
+            ),
+            (
+                Endpoint::Responses,
+                r#"{"model":"m","input":"hi"}"#,
+                "response",
+            ),
+        ] {
+            let whole = echo(ModelRequest::from_json(endpoint, body.as_bytes()).unwrap()).await;
+            let whole = String::from_utf8_lossy(&whole.body).into_owned();
+            assert!(
+                whole.contains(&format!(r#""object":"{object}""#)) && whole.contains("Echo: hi"),
+                "{whole}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_made_up_for_an_embedding() {
+        let call = ModelCall {
+            model_alias: "planner".into(),
+            runtime_group: "main".parse().unwrap(),
+            request: ModelRequest::from_json(
+                Endpoint::Embeddings,
+                br#"{"model":"m","input":"hi"}"#,
+            )
+            .unwrap(),
+        };
+        assert!(EchoClient.complete(&call).await.is_err());
+        assert!(EchoClient.stream(&call).await.is_err());
+    }
 }

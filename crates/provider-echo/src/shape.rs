@@ -43,9 +43,20 @@ pub(crate) fn pieces(echo: &Echo) -> Result<Vec<Chunk>, serde_json::Error> {
     };
     let mut chunks = Vec::new();
     if echo.endpoint == Endpoint::Responses {
-        let created =
-            json!({"type": "response.created", "response": response(echo, "in_progress")});
-        chunks.push(chunk("", &created)?);
+        // The SDKs put an answer together from its items and their parts, which have to be there first.
+        for opening in [
+            json!({"type": "response.created", "response": response(echo, "in_progress")}),
+            json!({
+                "type": "response.output_item.added", "output_index": 0,
+                "item": {"id": ID, "type": "message", "role": "assistant", "status": "in_progress", "content": []},
+            }),
+            json!({
+                "type": "response.content_part.added", "item_id": ID, "output_index": 0, "content_index": 0,
+                "part": {"type": "output_text", "text": "", "annotations": []},
+            }),
+        ] {
+            chunks.push(chunk("", &opening)?);
+        }
         for word in words {
             let delta = json!({
                 "type": "response.output_text.delta", "item_id": ID, "output_index": 0,
