@@ -3,7 +3,6 @@
 use bytes::{Bytes, BytesMut};
 use provider_core::{Chunk, Endpoint};
 use serde_json::{Value, json};
-use sse_reader::data_frame;
 
 use crate::echo::{ECHO, Echo};
 
@@ -96,12 +95,13 @@ pub(crate) fn tail(echo: &Echo) -> Result<Bytes, serde_json::Error> {
             json!({"type": "response.completed", "response": response(echo, "completed")});
         tail.extend_from_slice(&frame(&completed)?);
     }
-    tail.extend_from_slice(&data_frame("[DONE]"));
+    tail.extend_from_slice(b"data: [DONE]\n\n");
     Ok(tail.freeze())
 }
 
+/// One event. JSON that is written compactly has no line end that would have to be split.
 fn frame(data: &Value) -> Result<Bytes, serde_json::Error> {
-    serde_json::to_string(data).map(|data| data_frame(&data))
+    serde_json::to_string(data).map(|data| format!("data: {data}\n\n").into())
 }
 
 /// What a piece is called, and the field that holds its word.

@@ -158,12 +158,12 @@ const fn call_type(endpoint: Endpoint) -> CallType {
 }
 
 /// A list of choices that has at least one.
-fn choices(fields: &mut Fields) -> Result<Vec<Value>, ProviderError> {
+fn choices(fields: &mut Fields, what: &str) -> Result<Vec<Value>, ProviderError> {
     match fields.remove("choices") {
         None => Err(unusable("it has no choices")),
         Some(Value::Array(choices)) if choices.is_empty() => Err(unusable("it has no choices")),
         Some(Value::Array(choices)) => Ok(choices),
-        Some(_) => Err(wrong("chat completion", "choices")),
+        Some(_) => Err(wrong(what, "choices")),
     }
 }
 

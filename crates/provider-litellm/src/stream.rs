@@ -134,7 +134,13 @@ impl LiteLlmStream {
     /// Nothing more comes. A stream that was cut must not pass for a whole answer.
     fn ended(&mut self) -> Result<Option<Chunk>, ProviderError> {
         if !self.pieces.is_whole() {
-            return Err(unusable("it was cut off before its end"));
+            let inside = self.reader.ended_inside_an_event();
+            let place = if inside {
+                ", in the middle of a piece"
+            } else {
+                ""
+            };
+            return Err(unusable(&format!("it was cut off before its end{place}")));
         }
         self.state = State::Ended;
         Ok(None)

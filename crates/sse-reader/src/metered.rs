@@ -50,18 +50,14 @@ pub(crate) struct Metered<B> {
 }
 
 impl<B> Metered<B> {
-    pub(crate) fn new(body: B, limit: usize, progress: Arc<Progress>) -> Self {
+    pub(crate) fn new(body: B, limit: usize, max_bytes: u64, progress: Arc<Progress>) -> Self {
         Self {
             body,
             meter: Meter::new(limit),
             progress,
-            max_bytes: u64::MAX,
+            max_bytes,
             too_large: false,
         }
-    }
-
-    pub(crate) fn limit_all(&mut self, max_bytes: u64) {
-        self.max_bytes = max_bytes;
     }
 
     /// As much of the data as the parser may have.

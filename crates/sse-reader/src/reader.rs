@@ -33,19 +33,13 @@ where
     /// Reads `body`, and takes no event with more than `max_event_bytes` in its lines (their ends and
     /// comments left out).
     pub fn new(body: B, max_event_bytes: usize) -> Self {
-        let progress = Arc::new(Progress::default());
-        let body = Metered::new(body, max_event_bytes, Arc::clone(&progress));
-        Self {
-            blocks: SseStream::new(body),
-            progress,
-        }
+        Self::with_max_bytes(body, max_event_bytes, u64::MAX)
     }
 
     /// Reads at most so many bytes in all (and the rest of the frame that goes over), comments too.
     pub fn with_max_bytes(body: B, max_event_bytes: usize, max_bytes: u64) -> Self {
         let progress = Arc::new(Progress::default());
-        let mut body = Metered::new(body, max_event_bytes, Arc::clone(&progress));
-        body.limit_all(max_bytes);
+        let body = Metered::new(body, max_event_bytes, max_bytes, Arc::clone(&progress));
         Self {
             blocks: SseStream::new(body),
             progress,

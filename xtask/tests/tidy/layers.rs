@@ -11,10 +11,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("provider-core", &["event-payloads"]),
     ("alias-registry", &["event-payloads"]),
     ("cost-tracker", &["event-payloads"]),
-    (
-        "provider-echo",
-        &["provider-core", "event-payloads", "sse-reader"],
-    ),
+    ("provider-echo", &["provider-core", "event-payloads"]),
     (
         "provider-litellm",
         &[

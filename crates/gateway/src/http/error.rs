@@ -1,11 +1,10 @@
-//! What a refused request gets: one shape under `/api`, OpenAI's under `/v1`.
+//! What a refused request gets under `/api`; `/v1` has OpenAI's shape ([`OpenAiError`](super::OpenAiError)).
 
 use std::time::Duration;
 
 use axum::Json;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use event_payloads::TaskId;
 use event_store::StoreError;
 use provider_service::{CancelError, NotAdmitted, SubmitError};
 use serde::Serialize;
@@ -13,10 +12,10 @@ use serde::Serialize;
 /// `{"error": {"code": "TASK_NOT_FOUND", "message": "…"}}`
 #[derive(Debug)]
 pub struct ApiError {
-    status: StatusCode,
-    code: &'static str,
-    message: String,
-    retry_after: Option<Duration>,
+    pub(super) status: StatusCode,
+    pub(super) code: &'static str,
+    pub(super) message: String,
+    pub(super) retry_after: Option<Duration>,
 }
 
 impl ApiError {
@@ -201,108 +200,8 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// `{"error": {"message", "type", "param", "code"}}`, as OpenAI's SDKs read it.
-#[derive(Debug)]
-pub struct OpenAiError {
-    pub(super) status: StatusCode,
-    pub(super) message: String,
-    pub(super) kind: &'static str,
-    pub(super) param: Option<String>,
-    pub(super) code: Option<String>,
-    pub(super) retry_after: Option<Duration>,
-    /// Boxed: an error is rare, and should not make every answer larger.
-    pub(super) headers: Box<HeaderMap>,
-}
-
-impl OpenAiError {
-    pub(super) fn new(
-        status: StatusCode,
-        kind: &'static str,
-        code: &str,
-        message: impl Into<String>,
-    ) -> Self {
-        Self {
-            status,
-            message: message.into(),
-            kind,
-            param: None,
-            code: Some(code.to_owned()),
-            retry_after: None,
-            headers: Box::default(),
-        }
-    }
-
-    /// 400: the caller's fault.
-    pub(super) fn invalid_request(code: &str, message: impl Into<String>) -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            "invalid_request_error",
-            code,
-            message,
-        )
-    }
-
-    pub(super) fn with_param(mut self, param: Option<impl Into<String>>) -> Self {
-        self.param = param.map(Into::into);
-        self
-    }
-
-    pub(super) fn with_retry_after(mut self, retry_after: Option<Duration>) -> Self {
-        self.retry_after = retry_after;
-        self
-    }
-
-    pub(super) fn with_task(mut self, task_id: &TaskId) -> Self {
-        set(&mut self.headers, "x-octo-task-id", task_id.as_str());
-        self
-    }
-}
-
-impl From<ApiError> for OpenAiError {
-    fn from(error: ApiError) -> Self {
-        let kind = if error.status.is_server_error() {
-            "server_error"
-        } else {
-            "invalid_request_error"
-        };
-        Self::new(
-            error.status,
-            kind,
-            &error.code.to_lowercase(),
-            error.message,
-        )
-        .with_retry_after(error.retry_after)
-    }
-}
-
-impl IntoResponse for OpenAiError {
-    fn into_response(self) -> Response {
-        #[derive(Serialize)]
-        struct Body {
-            error: Inner,
-        }
-        #[derive(Serialize)]
-        struct Inner {
-            message: String,
-            r#type: &'static str,
-            param: Option<String>,
-            code: Option<String>,
-        }
-        let inner = Inner {
-            message: self.message,
-            r#type: self.kind,
-            param: self.param,
-            code: self.code,
-        };
-        let mut response =
-            (self.status, *self.headers, Json(Body { error: inner })).into_response();
-        set_retry_after(response.headers_mut(), self.retry_after);
-        response
-    }
-}
-
 /// Whole seconds, rounded up: never earlier than asked.
-fn set_retry_after(headers: &mut HeaderMap, retry_after: Option<Duration>) {
+pub(super) fn set_retry_after(headers: &mut HeaderMap, retry_after: Option<Duration>) {
     let Some(wait) = retry_after else { return };
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
     headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));

@@ -6,6 +6,7 @@ mod costs;
 mod error;
 mod health;
 mod messages;
+mod openai_error;
 mod stream;
 mod tasks;
 mod v1;
@@ -18,7 +19,8 @@ use axum::routing::{get, post};
 use crate::app::App;
 
 pub(crate) use costs::parse_query as parse_cost_query;
-pub use error::{ApiError, OpenAiError};
+pub use error::ApiError;
+pub use openai_error::OpenAiError;
 
 /// Every route. `/health` and `/ready` answer without the gateway's key; nothing else does.
 pub fn router(app: App) -> Router {

@@ -9,7 +9,7 @@ const WHAT: &str = "chat completion";
 
 pub(super) fn read(fields: &mut Fields) -> Result<Answer, ProviderError> {
     let mut answer = Answer::default();
-    for (index, mut choice) in choices(fields)?.into_iter().enumerate() {
+    for (index, mut choice) in choices(fields, WHAT)?.into_iter().enumerate() {
         let message = choice.get_mut("message").and_then(Value::as_object_mut);
         let message = message.ok_or_else(|| wrong(WHAT, "choices[0].message"))?;
         answer.contents.push(text(message.get("content"))?);
