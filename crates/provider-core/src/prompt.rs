@@ -79,8 +79,8 @@ impl Prompt {
         said.chain(&self.definitions).map(String::as_str)
     }
 
-    /// True if there is more to it than text: images, audio, files, tokens, a conversation that the provider
-    /// keeps. How many tokens that is, only the provider knows.
+    /// True if there is more to it than text that can be read here: images, audio, files, tokens, a conversation
+    /// that the provider keeps, tools that it runs. How many tokens that is, only the provider knows.
     #[must_use]
     pub const fn has_other_than_text(&self) -> bool {
         self.has_other_than_text

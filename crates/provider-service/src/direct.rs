@@ -6,9 +6,10 @@ use bytes::Bytes;
 use event_payloads::{Cost, EventId, TaskId, TaskStatus};
 use event_store::{Commit, StoreError};
 use provider_core::{ModelCallResult, ModelRequest};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tracing::Instrument;
 
+use crate::admission::Slot;
 use crate::call::{CallEnd, PlannedCall, StopReason, Used, cost_of_failure, unknown_cost};
 use crate::live::LiveWork;
 use crate::llm::Ended;
@@ -129,6 +130,9 @@ impl DirectError {
     }
 }
 
+/// A place at the table, for as long as the model works.
+type Turn = Option<OwnedSemaphorePermit>;
+
 /// A call whose start is on disk.
 struct Begun {
     task_id: TaskId,
@@ -147,18 +151,11 @@ impl TaskService {
     /// [`DirectError`].
     pub async fn answer(&self, call: DirectCall) -> Result<DirectAnswer, DirectError> {
         let slot = self.admission.enter()?;
-        let (mut reply, answer) = oneshot::channel();
+        let (reply, answer) = oneshot::channel();
         let service = self.clone();
         let run = async move {
-            let turn = tokio::select! {
-                biased;
-                () = service.shutdown.cancelled() => {
-                    let _ = reply.send(Err(NotAdmitted::ShuttingDown.into()));
-                    return;
-                }
-                // A caller that goes while it waits has no call in flight: its place is free again.
-                () = reply.closed() => return,
-                turn = slot.turn() => turn,
+            let Some((turn, reply)) = service.turn(&slot, reply).await else {
+                return;
             };
             let outcome = service.run_call(call).await;
             drop(turn);
@@ -170,6 +167,24 @@ impl TaskService {
             Ok(outcome) => outcome,
             // The task died, with the runtime or by a fault of ours.
             Err(_) => Err(DirectError::Lost),
+        }
+    }
+
+    /// Waits for a place, and gives it with the way back to the caller. None if octo ends before, or the caller
+    /// goes: then there is no call in flight, and its place is free again.
+    async fn turn<T>(
+        &self,
+        slot: &Slot,
+        mut reply: oneshot::Sender<Result<T, DirectError>>,
+    ) -> Option<(Turn, oneshot::Sender<Result<T, DirectError>>)> {
+        tokio::select! {
+            biased;
+            () = self.shutdown.cancelled() => {
+                let _ = reply.send(Err(NotAdmitted::ShuttingDown.into()));
+                None
+            }
+            () = reply.closed() => None,
+            turn = slot.turn() => Some((turn, reply)),
         }
     }
 

@@ -7,14 +7,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use event_payloads::{Cost, RuntimeGroup, TaskId};
 use provider_core::{AnswerStream, Chunk, FallbackReason};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tracing::Instrument;
 
-use super::{Begun, DirectCall, DirectError};
+use super::{Begun, DirectCall, DirectError, Turn};
 use crate::call::{CallEnd, PlannedCall};
 use crate::listener::{Gone, Listener};
 use crate::llm::Ended;
-use crate::{FallbackPolicy, NotAdmitted, TaskService};
+use crate::{FallbackPolicy, TaskService};
 
 /// Pieces that wait for a slow reader; with more, the upstream waits.
 const ROOM: usize = 8;
@@ -75,19 +75,12 @@ impl TaskService {
     /// [`DirectError`], if no piece of an answer came.
     pub async fn stream(&self, call: DirectCall) -> Result<DirectStream, DirectError> {
         let slot = self.admission.enter()?;
-        let (mut opened, opening) = oneshot::channel();
+        let (opened, opening) = oneshot::channel();
         let service = self.clone();
         let run = async move {
-            let turn = tokio::select! {
-                biased;
-                () = service.shutdown.cancelled() => {
-                    let _ = opened.send(Err(NotAdmitted::ShuttingDown.into()));
-                    return;
-                }
-                () = opened.closed() => return,
-                turn = slot.turn() => turn,
-            };
-            service.run_stream(call, opened, turn).await;
+            if let Some((turn, opened)) = service.turn(&slot, opened).await {
+                service.run_stream(call, opened, turn).await;
+            }
         };
         self.tracker.spawn(run.in_current_span());
         match opening.await {
@@ -153,7 +146,6 @@ impl TaskService {
     }
 }
 
-type Turn = Option<OwnedSemaphorePermit>;
 type Opened = oneshot::Sender<Result<DirectStream, DirectError>>;
 
 /// Who asked: waiting for the answer to begin, or hearing it.
