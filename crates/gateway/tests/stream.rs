@@ -14,13 +14,15 @@ use support::client::{Answer, send};
 use support::upstream::Upstream;
 use support::{Gateway, types};
 
-/// The frames of a whole stream: id, event, data.
+/// The events of a whole stream: id, event, data.
 fn frames(answer: &Answer) -> Vec<(String, String, Value)> {
     assert_eq!(answer.header("content-type"), Some("text/event-stream"));
     let text = answer.text();
     let frames = text
         .split("\n\n")
-        .filter(|frame| frame.starts_with("id:") || frame.starts_with("event:"));
+        .filter(|frame| frame.starts_with("id:") || frame.starts_with("event:"))
+        // Pieces of the answer may come between the events; they are stored nowhere and have no id.
+        .filter(|frame| !frame.starts_with("event: MODEL_CALL_CHUNK"));
     frames
         .map(|frame| {
             let field = |name: &str| {
