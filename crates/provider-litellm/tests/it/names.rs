@@ -61,7 +61,8 @@ fn the_header_names_the_model() {
         ("nobody-knows-this", pair("", "nobody-knows-this")),
     ] {
         let header = format!("x-litellm-model-name: {header}");
-        let mock = Mock::sending(http("200 OK", &[&header, AGREED], &hello()));
+        let reply = http("200 OK", &[&header, AGREED], &hello());
+        let mock = Mock::answering(move |_| Some(reply.clone()));
         assert_eq!(named(&mock), expected);
         // Nobody is asked for the name; only of a model that the map does not have, for its price.
         let asked = if expected.1 == "gpt-4o-mini" { 1 } else { 2 };
