@@ -192,6 +192,8 @@ open_words! {
         StateTransition = "STATE_TRANSITION",
         /// An artifact was stored: [`ArtifactCreated`](crate::ArtifactCreated).
         ArtifactCreated = "ARTIFACT_CREATED",
+        /// The events of an ended task were removed; their sums are here.
+        TaskPruned = "TASK_PRUNED",
         /// Something else went wrong: [`ErrorEvent`](crate::ErrorEvent).
         Error = "ERROR",
     }

@@ -33,8 +33,10 @@ mod cost;
 mod envelope;
 mod id;
 mod live;
+mod log;
 mod names;
 mod payload;
+mod pruned;
 pub mod schema;
 mod status;
 mod text;
@@ -48,11 +50,13 @@ pub use cost::{Cost, CostDrift, CostSource};
 pub use envelope::{Actor, Causality, Event, EventType, trace_id};
 pub use id::{ArtifactId, EventId, InvalidId, MAX_ID_BYTES, TaskId};
 pub use live::ModelCallChunk;
+pub use log::{EventPage, LoggedEvent};
 pub use names::{Category, InvalidName, RuntimeGroup};
 pub use payload::{
     ArtifactCreated, DecodeError, ErrorClass, ErrorEvent, ModelCallCompleted, ModelCallFailed,
     ModelCallStarted, Payload, StateTransition, TaskCreated, UserMessage,
 };
+pub use pruned::{PrunedCalls, TaskPruned};
 pub use status::{TaskStatus, UnknownTaskStatus};
 pub use text::{MAX_PREVIEW_CHARS, MAX_TITLE_CHARS, TRUNCATION_MARK, first_chars, summary};
 pub use timestamp::{InvalidTimestamp, Timestamp};

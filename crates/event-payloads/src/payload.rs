@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     ArtifactId, Cost, CostBreakdown, CostCorrected, CostDrift, CostSource, EventId, EventType,
-    TaskStatus, TokenUsage, Usd, usage,
+    TaskPruned, TaskStatus, TokenUsage, Usd, usage,
 };
 
 /// An event whose payload lacks what its type needs.
@@ -41,6 +41,8 @@ pub enum Payload {
     StateTransition(StateTransition),
     /// `ARTIFACT_CREATED`
     ArtifactCreated(ArtifactCreated),
+    /// `TASK_PRUNED`
+    TaskPruned(Box<TaskPruned>),
     /// `ERROR`
     Error(ErrorEvent),
     /// A type that this version does not know, as it was written.
@@ -89,6 +91,7 @@ payloads!(
     CostCorrected,
     StateTransition,
     ArtifactCreated,
+    TaskPruned,
     Error
 );
 

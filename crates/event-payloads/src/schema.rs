@@ -4,8 +4,9 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 
 use crate::{
-    ArtifactCreated, CostCorrected, ErrorEvent, Event, ModelCallChunk, ModelCallCompleted,
-    ModelCallFailed, ModelCallStarted, StateTransition, TaskCreated, UserMessage,
+    ArtifactCreated, CostCorrected, ErrorEvent, Event, EventPage, ModelCallChunk,
+    ModelCallCompleted, ModelCallFailed, ModelCallStarted, StateTransition, TaskCreated,
+    TaskPruned, UserMessage,
 };
 
 /// Every schema with the stem of its file name: `event`, and a payload's type in lower case.
@@ -13,6 +14,7 @@ use crate::{
 pub fn all() -> Vec<(&'static str, Schema)> {
     vec![
         ("event", of::<Event>()),
+        ("event_page", of::<EventPage>()),
         ("task_created", of::<TaskCreated>()),
         ("user_message", of::<UserMessage>()),
         ("model_call_started", of::<ModelCallStarted>()),
@@ -22,6 +24,7 @@ pub fn all() -> Vec<(&'static str, Schema)> {
         ("cost_corrected", of::<CostCorrected>()),
         ("state_transition", of::<StateTransition>()),
         ("artifact_created", of::<ArtifactCreated>()),
+        ("task_pruned", of::<TaskPruned>()),
         ("error", of::<ErrorEvent>()),
     ]
 }

@@ -9,7 +9,7 @@ fn old_events() -> Vec<Event> {
 }
 
 /// Types that came after the Python version.
-const NEWER: [&str; 1] = ["COST_CORRECTED"];
+const NEWER: [&str; 2] = ["COST_CORRECTED", "TASK_PRUNED"];
 
 #[test]
 fn every_old_event_decodes_and_every_type_is_there() {

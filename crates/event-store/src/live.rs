@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use event_payloads::{Event, ModelCallChunk, TaskId};
 use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::watch;
 
 /// How far a subscriber may fall behind, in events and pieces of answers.
 const BACKLOG: usize = 256;
@@ -37,13 +38,37 @@ impl Live {
 pub(crate) struct Hub {
     /// `None` once the store is closed, and where nothing is recorded.
     channels: Mutex<Option<Channels>>,
+    /// The position of the log's last event; `None` likewise.
+    head: Mutex<Option<watch::Sender<u64>>>,
 }
 
 impl Hub {
-    pub(crate) fn open() -> Arc<Self> {
+    pub(crate) fn open(head: u64) -> Arc<Self> {
         Arc::new(Self {
             channels: Mutex::new(Some(Channels::new())),
+            head: Mutex::new(Some(watch::Sender::new(head))),
         })
+    }
+
+    /// The log reaches to this position now. It never goes back.
+    pub(crate) fn reach(&self, position: u64) {
+        let head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(head) = head.as_ref() {
+            head.send_if_modified(|head| {
+                let grows = position > *head;
+                *head = position.max(*head);
+                grows
+            });
+        }
+    }
+
+    pub(crate) fn head(&self) -> watch::Receiver<u64> {
+        let head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
+        // Without a sender it ends at once.
+        head.as_ref().map_or_else(
+            || watch::Sender::new(0).subscribe(),
+            watch::Sender::subscribe,
+        )
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Channels>> {
@@ -88,6 +113,7 @@ impl Hub {
     /// Ends every subscription, after what it still has to read.
     pub(crate) fn close(&self) {
         *self.lock() = None;
+        *self.head.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     fn leave(&self, task_id: &TaskId) {
@@ -155,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_channel_goes_with_its_last_subscriber() {
-        let hub = Hub::open();
+        let hub = Hub::open(0);
         let task_id: TaskId = "a".parse().unwrap();
         let one = hub.subscribe(&task_id);
         let two = hub.subscribe(&task_id);
@@ -168,7 +194,7 @@ mod tests {
 
     #[test]
     fn leaving_a_closed_hub_is_quiet() {
-        let hub = Hub::open();
+        let hub = Hub::open(0);
         let subscription = hub.subscribe(&"a".parse().unwrap());
         hub.close();
         drop(subscription);

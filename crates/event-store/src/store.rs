@@ -3,10 +3,12 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use event_payloads::{ArtifactId, Event, EventId, ModelCallChunk, TaskId};
+use event_payloads::{ArtifactId, Event, EventId, EventPage, ModelCallChunk, TaskId};
+use tokio::sync::watch;
 
 use crate::{
-    Artifact, Call, Commit, CostQuery, CostRow, OpenCall, StoreError, Subscription, Task, TaskQuery,
+    Artifact, Call, Commit, CostQuery, CostRow, LogQuery, OpenCall, StoreError, Subscription, Task,
+    TaskQuery,
 };
 
 /// An append-only log of events with its projections.
@@ -37,10 +39,6 @@ pub trait EventStore: fmt::Debug + Send + Sync {
     /// Tasks, newest first.
     async fn tasks(&self, query: TaskQuery) -> Result<Vec<Task>, StoreError>;
 
-    /// Tasks in no terminal state, oldest first: what a restart has to look after. Old databases
-    /// may hold some in reserved states, which no transition of ours leaves.
-    async fn unfinished_tasks(&self) -> Result<Vec<Task>, StoreError>;
-
     /// At most `limit` events of a task, by position, after the given one (0: from the start).
     async fn events(
         &self,
@@ -67,8 +65,30 @@ pub trait EventStore: fmt::Debug + Send + Sync {
     /// The model calls of a task, by their start.
     async fn calls(&self, task_id: &TaskId) -> Result<Vec<Call>, StoreError>;
 
-    /// Calls that have no end, oldest first. At the start of a program these are what a crash left.
+    /// Calls that have no end, oldest first: in flight, or left behind by a crash.
     async fn open_calls(&self) -> Result<Vec<OpenCall>, StoreError>;
+
+    /// What nobody works on any more: calls without an end and tasks in no terminal state whose program is
+    /// gone. Where one program alone may write, that is all that was there when it opened the store.
+    async fn orphans(&self) -> Result<Orphans, StoreError>;
+
+    /// True if other programs may write too: then [`orphans`](Self::orphans) can come at any time.
+    fn is_shared(&self) -> bool;
+
+    /// A part of the log of all tasks, in the order of the commits. It looks at some ten thousand events at
+    /// most, so a page can be empty although more follow.
+    async fn log(&self, query: LogQuery) -> Result<EventPage, StoreError>;
+
+    /// The position of the log's last event, as it grows; ends when the store is closed. See
+    /// [`LogFollow`](crate::LogFollow).
+    fn head(&self) -> watch::Receiver<u64>;
+
+    /// How far a reader of the log has come, as it said with [`save_cursor`](Self::save_cursor); 0 if it
+    /// never did.
+    async fn cursor(&self, reader: &str) -> Result<u64, StoreError>;
+
+    /// Keeps how far a reader of the log has come.
+    async fn save_cursor(&self, reader: &str, position: u64) -> Result<(), StoreError>;
 
     /// Adds calls up, one row a group in the order of the group's values. Without groups it is one
     /// row, also if there is no call.
@@ -102,6 +122,16 @@ pub struct Position {
     pub task_id: TaskId,
     /// Its position there.
     pub task_seq: u64,
+}
+
+/// What programs left behind that are gone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Orphans {
+    /// Calls without an end, oldest first.
+    pub calls: Vec<OpenCall>,
+    /// Tasks in no terminal state, oldest first. Old databases may hold some in reserved states, which no
+    /// transition of ours leaves.
+    pub tasks: Vec<Task>,
 }
 
 /// What a rebuild went over.

@@ -24,12 +24,13 @@ pub struct Recovered {
 ///
 /// Only to be called while no other gateway works on the store, before the first request.
 pub(crate) async fn recover(store: &dyn EventStore) -> Result<Recovered, StoreError> {
+    let orphans = store.orphans().await?;
     let mut dangling: BTreeMap<TaskId, Vec<OpenCall>> = BTreeMap::new();
-    for call in store.open_calls().await? {
+    for call in orphans.calls {
         dangling.entry(call.task_id.clone()).or_default().push(call);
     }
     let mut unfinished: BTreeMap<TaskId, Task> = BTreeMap::new();
-    for task in store.unfinished_tasks().await? {
+    for task in orphans.tasks {
         unfinished.insert(task.task_id.clone(), task);
     }
     let mut recovered = Recovered::default();

@@ -206,8 +206,9 @@ fn insert_event(conn: &Connection, event: &Event) -> Result<(), Failure> {
     conn.prepare_cached(
         "INSERT INTO events
              (event_id, task_id, task_seq, ts, type, schema_version, actor, payload, trace_id,
-              span_id, parent_event_id, idempotency_key)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+              span_id, parent_event_id, idempotency_key, position)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,
+                 (SELECT coalesce(max(position), 0) + 1 FROM events))",
     )?
     .execute(params![
         event.event_id.as_str(),

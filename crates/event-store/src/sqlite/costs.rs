@@ -91,19 +91,35 @@ fn tokens(row: &Row<'_>) -> rusqlite::Result<Option<Tokens>> {
     }))
 }
 
+const OPEN_COLUMNS: &str = "call_id, task_id, started_at, alias, category, runtime_group";
+
 pub(crate) fn open_calls(conn: &Connection) -> Result<Vec<OpenCall>, Failure> {
-    let sql = "SELECT call_id, task_id, started_at, alias, category, runtime_group
-               FROM model_calls WHERE status = 'started' ORDER BY started_at, call_id";
-    row::all(conn, sql, [], |row| {
-        row::named(row, "model call", "call_id", |row| {
-            Ok(OpenCall {
-                call_id: row::parsed(row, "call_id")?,
-                task_id: row::parsed(row, "task_id")?,
-                started_at: row::moment(row, "started_at")?,
-                alias: row.get("alias")?,
-                category: row.get("category")?,
-                runtime_group: row.get("runtime_group")?,
-            })
+    let sql = format!(
+        "SELECT {OPEN_COLUMNS} FROM model_calls WHERE status = 'started'
+         ORDER BY started_at, call_id"
+    );
+    row::all(conn, &sql, [], open_call)
+}
+
+/// The open calls that started at or before a position of the log.
+pub(crate) fn orphans(conn: &Connection, until: u64) -> Result<Vec<OpenCall>, Failure> {
+    let sql = format!(
+        "SELECT {OPEN_COLUMNS} FROM model_calls WHERE status = 'started'
+           AND coalesce((SELECT position FROM events WHERE event_id = call_id), 0) <= ?1
+         ORDER BY started_at, call_id"
+    );
+    row::all(conn, &sql, [row::to_sql(until)], open_call)
+}
+
+fn open_call(row: &Row<'_>) -> Result<OpenCall, StoreError> {
+    row::named(row, "model call", "call_id", |row| {
+        Ok(OpenCall {
+            call_id: row::parsed(row, "call_id")?,
+            task_id: row::parsed(row, "task_id")?,
+            started_at: row::moment(row, "started_at")?,
+            alias: row.get("alias")?,
+            category: row.get("category")?,
+            runtime_group: row.get("runtime_group")?,
         })
     })
 }

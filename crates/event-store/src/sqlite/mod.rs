@@ -19,8 +19,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use async_trait::async_trait;
-use event_payloads::{ArtifactId, Event, EventId, ModelCallChunk, TaskId};
-use tokio::sync::{mpsc, oneshot};
+use event_payloads::{ArtifactId, Event, EventId, EventPage, ModelCallChunk, TaskId};
+use tokio::sync::{mpsc, oneshot, watch};
 
 pub use options::SqliteOptions;
 use readers::{Readers, blocking};
@@ -30,8 +30,8 @@ use crate::files::ArtifactFiles;
 use crate::live::Hub;
 use crate::prepared::{ArtifactLimits, Prepared, look_over};
 use crate::{
-    Artifact, Call, Commit, CostQuery, CostRow, EventStore, OpenCall, Position, Rebuilt,
-    StoreError, Subscription, Task, TaskQuery,
+    Artifact, Call, Commit, CostQuery, CostRow, EventStore, LogQuery, OpenCall, Orphans, Position,
+    Rebuilt, StoreError, Subscription, Task, TaskQuery,
 };
 
 /// An [`EventStore`] in a SQLite file, with large artifacts in a folder.
@@ -49,6 +49,8 @@ pub struct SqliteStore {
     hub: Arc<Hub>,
     mode: Mode,
     migrated: Option<Rebuilt>,
+    /// The position of the log's last event when it was opened.
+    opened_at: u64,
 }
 
 #[derive(Debug)]
@@ -136,10 +138,6 @@ impl EventStore for SqliteStore {
         self.readers.run(move |conn| read::tasks(conn, query)).await
     }
 
-    async fn unfinished_tasks(&self) -> Result<Vec<Task>, StoreError> {
-        self.readers.run(read::unfinished).await
-    }
-
     async fn events(
         &self,
         task_id: &TaskId,
@@ -180,6 +178,38 @@ impl EventStore for SqliteStore {
 
     async fn open_calls(&self) -> Result<Vec<OpenCall>, StoreError> {
         self.readers.run(costs::open_calls).await
+    }
+
+    async fn orphans(&self) -> Result<Orphans, StoreError> {
+        let until = self.opened_at;
+        self.readers
+            .run(move |conn| read::orphans(conn, until))
+            .await
+    }
+
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    async fn log(&self, query: LogQuery) -> Result<EventPage, StoreError> {
+        self.readers.run(move |conn| read::log(conn, &query)).await
+    }
+
+    fn head(&self) -> watch::Receiver<u64> {
+        self.hub.head()
+    }
+
+    async fn cursor(&self, reader: &str) -> Result<u64, StoreError> {
+        let reader = reader.to_owned();
+        self.readers
+            .run(move |conn| read::cursor(conn, &reader))
+            .await
+    }
+
+    async fn save_cursor(&self, reader: &str, position: u64) -> Result<(), StoreError> {
+        let reader = reader.to_owned();
+        self.ask(|reply| Job::SaveCursor(reader, position, reply))
+            .await
     }
 
     async fn cost_rollup(&self, query: CostQuery) -> Result<Vec<CostRow>, StoreError> {

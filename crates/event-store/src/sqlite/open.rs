@@ -9,6 +9,7 @@ use ulid::Ulid;
 
 use super::failure::Failure;
 use super::lock::DatabaseLock;
+use super::read;
 use super::readers::{self, Readers, STATEMENTS, blocking};
 use super::schema::{self, LAYOUT};
 use super::writer::Writer;
@@ -49,7 +50,8 @@ fn open(options: &SqliteOptions) -> Result<SqliteStore, StoreError> {
     files.prepare()?;
     let (conn, migrated) = connect(options)?;
     let last = last_ulid(&conn)?;
-    let hub = Hub::open();
+    let opened_at = read::head(&conn)?;
+    let hub = Hub::open(opened_at);
     let writer = Writer {
         conn,
         ids: Monotonic::after(last),
@@ -66,7 +68,8 @@ fn open(options: &SqliteOptions) -> Result<SqliteStore, StoreError> {
             source: Arc::new(error),
         })?;
     let mode = Mode::Writing(Mutex::new(Some(Handle { jobs, thread })));
-    Ok(assemble(options, files, hub, mode, migrated))
+    let store = assemble(options, files, hub, mode, migrated);
+    Ok(SqliteStore { opened_at, ..store })
 }
 
 fn open_read_only(options: &SqliteOptions) -> Result<SqliteStore, StoreError> {
@@ -109,6 +112,7 @@ fn assemble(
         hub,
         mode,
         migrated,
+        opened_at: 0,
     }
 }
 

@@ -1,12 +1,13 @@
 //! Reading tasks, events and artifacts.
 
-use event_payloads::{ArtifactId, Event, EventId, TaskId, TaskStatus};
-use rusqlite::{Connection, params};
+use event_payloads::{ArtifactId, Event, EventId, EventPage, LoggedEvent, TaskId, TaskStatus};
+use rusqlite::{Connection, OptionalExtension, params};
 
+use super::costs;
 use super::failure::{Failure, corrupt};
 use super::row::{self, ARTIFACT_COLUMNS, EVENT_COLUMNS, TASK_COLUMNS, from_sql, to_sql};
 use crate::files::{self, ArtifactFiles};
-use crate::{Artifact, Position, StoreError, Task, TaskQuery};
+use crate::{Artifact, LogQuery, Orphans, Position, StoreError, Task, TaskQuery};
 
 fn limit(rows: usize) -> i64 {
     to_sql(u64::try_from(rows).unwrap_or(u64::MAX))
@@ -37,7 +38,8 @@ pub(crate) fn tasks(conn: &Connection, query: TaskQuery) -> Result<Vec<Task>, Fa
     }
 }
 
-pub(crate) fn unfinished(conn: &Connection) -> Result<Vec<Task>, Failure> {
+/// Calls without an end and tasks in no terminal state whose first event stands at or before a position.
+pub(crate) fn orphans(conn: &Connection, until: u64) -> Result<Orphans, Failure> {
     let terminal: Vec<String> = TaskStatus::ALL
         .into_iter()
         .filter(|status| status.is_terminal())
@@ -45,10 +47,63 @@ pub(crate) fn unfinished(conn: &Connection) -> Result<Vec<Task>, Failure> {
         .collect();
     let sql = format!(
         "SELECT {TASK_COLUMNS} FROM tasks WHERE status NOT IN ({})
+           AND coalesce((SELECT position FROM events
+                         WHERE events.task_id = tasks.task_id ORDER BY task_seq LIMIT 1), 0) <= ?1
          ORDER BY created_at, task_id",
         terminal.join(", ")
     );
-    readable(conn, &sql, [])
+    Ok(Orphans {
+        tasks: readable(conn, &sql, [to_sql(until)])?,
+        calls: costs::orphans(conn, until)?,
+    })
+}
+
+/// The most events that one page looks at.
+const LOOK_AT: i64 = 10_000;
+
+/// A part of the log of all tasks.
+pub(crate) fn log(conn: &Connection, query: &LogQuery) -> Result<EventPage, Failure> {
+    let sql = format!(
+        "SELECT {EVENT_COLUMNS}, position FROM events WHERE position > ?1 ORDER BY position LIMIT ?2"
+    );
+    let mut page = EventPage {
+        next: query.after,
+        ..EventPage::default()
+    };
+    let mut statement = conn.prepare_cached(&sql)?;
+    let mut rows = statement.query(params![to_sql(query.after), LOOK_AT])?;
+    let mut seen = 0;
+    while page.events.len() < query.limit {
+        let Some(row) = rows.next()? else {
+            page.caught_up = seen < LOOK_AT;
+            break;
+        };
+        seen += 1;
+        page.next = from_sql(row.get("position")?);
+        if query.wants(&row.get::<_, String>("type")?) {
+            page.events.push(LoggedEvent {
+                cursor: page.next,
+                event: row::event(row)?,
+            });
+        }
+    }
+    Ok(page)
+}
+
+/// The position of the last event.
+pub(crate) fn head(conn: &Connection) -> Result<u64, Failure> {
+    let sql = "SELECT coalesce(max(position), 0) FROM events";
+    Ok(conn.query_row(sql, [], |row| row.get(0).map(from_sql))?)
+}
+
+/// How far a reader of the log has come.
+pub(crate) fn cursor(conn: &Connection, reader: &str) -> Result<u64, Failure> {
+    let sql = "SELECT position FROM log_cursors WHERE reader = ?1";
+    let position: Option<i64> = conn
+        .prepare_cached(sql)?
+        .query_row([reader], |row| row.get(0))
+        .optional()?;
+    Ok(position.map_or(0, from_sql))
 }
 
 /// The tasks of a list that can be read. One damaged row must not take all others with it; asked

@@ -10,7 +10,7 @@ use crate::{Rebuilt, StoreError};
 
 /// The layout that this version reads and writes, in `PRAGMA user_version`. Databases that the
 /// Python version made say 0, as new files do.
-pub(crate) const LAYOUT: i64 = 4;
+pub(crate) const LAYOUT: i64 = 5;
 
 /// The layout of existing installations: never renamed, never dropped, so that their own queries
 /// keep working.
@@ -110,6 +110,17 @@ ALTER TABLE model_calls ADD COLUMN recorded_pico INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE model_calls ADD COLUMN recorded_unavailable INTEGER NOT NULL DEFAULT 0;
 ";
 
+/// The order of the whole log, and how far its readers have come.
+const LOG: &str = "
+ALTER TABLE events ADD COLUMN position INTEGER;
+UPDATE events SET position = rowid;
+CREATE UNIQUE INDEX idx_events_position ON events(position);
+CREATE TABLE log_cursors (
+    reader   TEXT PRIMARY KEY,
+    position INTEGER NOT NULL
+) WITHOUT ROWID;
+";
+
 /// The layout that a database has.
 pub(crate) fn layout(conn: &Connection) -> Result<i64, Failure> {
     let found = conn.query_row("PRAGMA user_version", [], |row| row.get(0))?;
@@ -139,7 +150,7 @@ pub(crate) fn migrate(conn: &mut Connection, path: &Path) -> Result<Option<Rebui
         tx.execute_batch(ESTIMATED)?;
         tx.execute_batch(CORRECTIONS)?;
         let rebuilt = rebuild::calls(&tx)?;
-        tx.pragma_update(None, "user_version", LAYOUT)?;
+        tx.pragma_update(None, "user_version", 4)?;
         tx.commit()?;
         tracing::info!(
             database = %path.display(),
@@ -160,6 +171,12 @@ pub(crate) fn migrate(conn: &mut Connection, path: &Path) -> Result<Option<Rebui
         let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
         tx.execute_batch(CORRECTIONS)?;
         tx.pragma_update(None, "user_version", 4)?;
+        tx.commit()?;
+    }
+    if layout(conn)? < 5 {
+        let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        tx.execute_batch(LOG)?;
+        tx.pragma_update(None, "user_version", 5)?;
         tx.commit()?;
     }
     Ok(filled)

@@ -27,6 +27,8 @@ pub(crate) enum Job {
     Append(Append),
     Check(Reply<()>),
     Rebuild(Reply<Rebuilt>),
+    /// A reader of the log has come to a position.
+    SaveCursor(String, u64, Reply<()>),
     /// Do what waits already, then end.
     Close,
 }
@@ -62,6 +64,9 @@ impl Writer {
                 // A caller that no longer waits for the answer does not need it.
                 Job::Check(reply) => drop(reply.send(self.check())),
                 Job::Rebuild(reply) => drop(reply.send(self.rebuild())),
+                Job::SaveCursor(reader, position, reply) => {
+                    drop(reply.send(self.save_cursor(&reader, position)));
+                }
                 Job::Close => jobs.close(),
             }
         }
@@ -84,6 +89,12 @@ impl Writer {
             }
             Err(error) => vec![Err(error); group.len()],
         };
+        match super::read::head(&self.conn) {
+            Ok(head) => self.hub.reach(head),
+            Err(error) => {
+                tracing::error!(error = ?error, "the log's followers wait for the next commit")
+            }
+        }
         for (mut append, result) in group.into_iter().zip(results) {
             if let Ok(events) = &result {
                 append.commit.keep();
@@ -137,6 +148,19 @@ impl Writer {
     fn check(&self) -> Result<(), StoreError> {
         self.sql("BEGIN IMMEDIATE")?;
         self.sql("ROLLBACK")
+    }
+
+    fn save_cursor(&self, reader: &str, position: u64) -> Result<(), StoreError> {
+        let save = || -> Result<(), Failure> {
+            self.conn
+                .prepare_cached(
+                    "INSERT INTO log_cursors (reader, position) VALUES (?1, ?2)
+                     ON CONFLICT (reader) DO UPDATE SET position = excluded.position",
+                )?
+                .execute(rusqlite::params![reader, super::row::to_sql(position)])?;
+            Ok(())
+        };
+        save().map_err(StoreError::from)
     }
 
     fn rebuild(&self) -> Result<Rebuilt, StoreError> {

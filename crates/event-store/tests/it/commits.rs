@@ -252,7 +252,14 @@ async fn tasks_are_listed_newest_first_and_by_status() {
     assert_eq!(list(None, 2).await, newest[..2]);
     assert_eq!(list(Some(TaskStatus::Failed), 100).await, made[1..2]);
     assert_eq!(list(Some(TaskStatus::Paused), 100).await, []);
-    let unfinished = desk.store.unfinished_tasks().await.unwrap();
+    assert_eq!(
+        desk.store.orphans().await.unwrap().tasks,
+        [],
+        "they are worked on"
+    );
+    desk.store.close().await.unwrap();
+    let again = Desk::at(desk.dir, |options| options).await;
+    let unfinished = again.store.orphans().await.unwrap().tasks;
     let unfinished: Vec<_> = unfinished.into_iter().map(|task| task.task_id).collect();
     assert_eq!(
         unfinished,

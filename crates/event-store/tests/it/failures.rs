@@ -165,6 +165,11 @@ async fn a_database_from_before_corrections_gets_their_columns() {
         let drop = format!("ALTER TABLE model_calls DROP COLUMN {column}");
         sql.execute_batch(&drop).unwrap();
     }
+    sql.execute_batch(
+        "DROP INDEX idx_events_position; ALTER TABLE events DROP COLUMN position;
+         DROP TABLE log_cursors;",
+    )
+    .unwrap();
     sql.pragma_update(None, "user_version", 3).unwrap();
     drop(sql);
 
