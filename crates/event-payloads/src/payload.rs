@@ -72,7 +72,11 @@ macro_rules! payloads {
                 }
             }
 
-            pub(crate) fn decode(event_type: &EventType, payload: &Value) -> Result<Self, serde_json::Error> {
+            /// The payload that some JSON is, by its event's type.
+            ///
+            /// # Errors
+            /// It does not have the fields that the type needs.
+            pub fn decode(event_type: &EventType, payload: &Value) -> Result<Self, serde_json::Error> {
                 Ok(match event_type {
                     $(EventType::$variant => Self::$variant(Deserialize::deserialize(payload)?),)+
                     other => Self::Unknown(other.clone(), payload.clone()),

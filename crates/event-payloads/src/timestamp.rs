@@ -35,6 +35,13 @@ impl Timestamp {
         Self(OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(OffsetDateTime::UNIX_EPOCH))
     }
 
+    /// Microseconds since 1970 (UTC); negative before it.
+    #[must_use]
+    pub fn unix_micros(self) -> i64 {
+        // Years beyond ±9999 do not exist, so it fits.
+        i64::try_from(self.0.unix_timestamp_nanos() / 1_000).unwrap_or(i64::MAX)
+    }
+
     /// Milliseconds since 1970 (UTC), 0 before it: the time part of a ULID.
     #[must_use]
     pub fn unix_millis(self) -> u64 {

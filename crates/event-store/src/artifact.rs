@@ -29,6 +29,15 @@ pub struct Artifact {
     pub version: u32,
 }
 
+impl Artifact {
+    /// The content that stands in the row; `None` if it has none.
+    pub(crate) fn inline_content(&self) -> Option<Vec<u8>> {
+        let texts = self.parts.iter().filter_map(|part| part.content.as_deref());
+        let texts: Vec<&str> = texts.collect();
+        (!texts.is_empty()).then(|| texts.concat().into_bytes())
+    }
+}
+
 /// One part of an artifact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArtifactPart {

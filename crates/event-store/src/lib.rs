@@ -57,6 +57,7 @@
 //! Nothing here but [`SystemClock`] asks the machine for the time; everything else gets a [`Clock`].
 
 mod artifact;
+mod books;
 mod call;
 mod clock;
 mod commit;
@@ -68,6 +69,8 @@ mod id;
 mod live;
 mod log;
 mod prepared;
+mod rows;
+mod sql;
 mod sqlite;
 mod store;
 mod task;

@@ -1,6 +1,7 @@
 //! A commit that was looked over, with its large contents on disk: what a writer thread gets.
 
-use event_payloads::{ArtifactId, Payload, TaskId};
+use event_payloads::{Actor, ArtifactId, EventType, Payload, TaskId};
+use serde_json::Value;
 
 use crate::files::{self, ArtifactFiles, StagedFile};
 use crate::{ArtifactPart, Commit, NewArtifact, NewEvent, Parent, StoreError};
@@ -8,8 +9,49 @@ use crate::{ArtifactPart, Commit, NewArtifact, NewEvent, Parent, StoreError};
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) task_id: TaskId,
-    pub(crate) events: Vec<NewEvent>,
+    pub(crate) events: Vec<PreparedEvent>,
     pub(crate) artifacts: Vec<PreparedArtifact>,
+}
+
+/// An event with its payload in every form that recording it takes.
+#[derive(Debug)]
+pub(crate) struct PreparedEvent {
+    pub(crate) event_type: EventType,
+    /// As its type, also where it was handed over as JSON: the rules hold however it came.
+    pub(crate) payload: Payload,
+    pub(crate) value: Value,
+    pub(crate) json: String,
+    pub(crate) actor: Actor,
+    pub(crate) span_id: String,
+    pub(crate) parent: Parent,
+    pub(crate) idempotency_key: Option<String>,
+}
+
+impl PreparedEvent {
+    fn new(new: NewEvent, task_id: &TaskId) -> Result<Self, StoreError> {
+        let invalid = |reason: String| StoreError::InvalidCommit {
+            task_id: task_id.clone(),
+            reason,
+        };
+        let value = new.payload.to_json();
+        let value = value.map_err(|error| invalid(error.to_string()))?;
+        let event_type = new.payload.event_type();
+        let payload = match new.payload {
+            Payload::Unknown(..) => Payload::decode(&event_type, &value)
+                .map_err(|_| invalid(format!("the payload of {event_type} has not its shape")))?,
+            typed => typed,
+        };
+        Ok(Self {
+            json: value.to_string(),
+            event_type,
+            payload,
+            value,
+            actor: new.actor,
+            span_id: new.span_id,
+            parent: new.parent,
+            idempotency_key: new.idempotency_key,
+        })
+    }
 }
 
 #[derive(Debug)]
@@ -102,6 +144,11 @@ impl Prepared {
         files: &ArtifactFiles,
     ) -> Result<Self, StoreError> {
         let task_id = commit.task_id;
+        let events = commit
+            .events
+            .into_iter()
+            .map(|event| PreparedEvent::new(event, &task_id))
+            .collect::<Result<_, _>>()?;
         let artifacts = commit
             .artifacts
             .into_iter()
@@ -109,7 +156,7 @@ impl Prepared {
             .collect::<Result<_, _>>()?;
         Ok(Self {
             task_id,
-            events: commit.events,
+            events,
             artifacts,
         })
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rusqlite::ErrorCode;
 
 use crate::StoreError;
+use crate::rows::corrupt;
 
 /// Either kind of error, so that `?` works on both until the edge of this module.
 #[derive(Debug)]
@@ -68,15 +69,6 @@ fn translate(error: rusqlite::Error) -> StoreError {
         },
         _ if wrong_type => corrupt("a row of the database", "a column has another type"),
         _ => StoreError::Database { source },
-    }
-}
-
-/// A damaged thing, with no error underneath.
-pub(crate) fn corrupt(what: impl Into<String>, problem: impl Into<String>) -> StoreError {
-    StoreError::Corrupt {
-        what: what.into(),
-        problem: problem.into(),
-        source: None,
     }
 }
 

@@ -1,8 +1,8 @@
 //! The store in a SQLite file.
 
-mod apply;
-mod calls;
+mod adopt;
 mod costs;
+mod facts;
 mod failure;
 mod lock;
 mod open;
@@ -12,7 +12,7 @@ mod readers;
 mod rebuild;
 mod row;
 mod schema;
-mod tasks;
+mod write;
 mod writer;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -177,7 +177,7 @@ impl EventStore for SqliteStore {
     }
 
     async fn open_calls(&self) -> Result<Vec<OpenCall>, StoreError> {
-        self.readers.run(costs::open_calls).await
+        self.readers.run(read::open_calls).await
     }
 
     async fn orphans(&self) -> Result<Orphans, StoreError> {

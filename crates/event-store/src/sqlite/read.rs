@@ -1,80 +1,87 @@
 //! Reading tasks, events and artifacts.
 
-use event_payloads::{ArtifactId, Event, EventId, EventPage, LoggedEvent, TaskId, TaskStatus};
+use event_payloads::{ArtifactId, Event, EventId, EventPage, LoggedEvent, TaskId};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::costs;
-use super::failure::{Failure, corrupt};
-use super::row::{self, ARTIFACT_COLUMNS, EVENT_COLUMNS, TASK_COLUMNS, from_sql, to_sql};
+use super::failure::Failure;
+use super::row;
 use crate::files::{self, ArtifactFiles};
-use crate::{Artifact, LogQuery, Orphans, Position, StoreError, Task, TaskQuery};
+use crate::rows::{self, corrupt, from_sql, to_sql};
+use crate::sql::{self, OPEN_COLUMNS, TASK_COLUMNS};
+use crate::{Artifact, LogQuery, OpenCall, Orphans, Position, StoreError, Task, TaskQuery};
 
 fn limit(rows: usize) -> i64 {
     to_sql(u64::try_from(rows).unwrap_or(u64::MAX))
 }
 
 pub(crate) fn task(conn: &Connection, task_id: &TaskId) -> Result<Option<Task>, Failure> {
-    let sql = format!("SELECT {TASK_COLUMNS} FROM tasks WHERE task_id = ?1");
-    row::first(conn, &sql, [task_id.as_str()], row::task)
+    row::first(conn, &sql::task(), [task_id.as_str()], |row| {
+        rows::task(row)
+    })
 }
 
 pub(crate) fn task_by_key(conn: &Connection, key: &str) -> Result<Option<Task>, Failure> {
-    let sql = format!(
-        "SELECT {TASK_COLUMNS} FROM tasks
-         WHERE task_id = (SELECT task_id FROM events WHERE idempotency_key = ?1)"
-    );
-    row::first(conn, &sql, [key], row::task)
+    row::first(conn, &sql::task_by_key(), [key], |row| rows::task(row))
 }
 
 pub(crate) fn tasks(conn: &Connection, query: TaskQuery) -> Result<Vec<Task>, Failure> {
-    let filter = query.status.map_or("", |_| "WHERE status = ?2");
-    let sql = format!(
-        "SELECT {TASK_COLUMNS} FROM tasks {filter} ORDER BY created_at DESC, task_id DESC LIMIT ?1"
-    );
     let limit = limit(query.limit);
     match query.status {
-        Some(status) => readable(conn, &sql, params![limit, status.as_str()]),
-        None => readable(conn, &sql, params![limit]),
+        Some(status) => {
+            let params = params![status.as_str(), limit];
+            readable(conn, &sql::tasks_by_status(), params)
+        }
+        None => readable(conn, &sql::tasks(), [limit]),
     }
 }
 
 /// Calls without an end and tasks in no terminal state whose first event stands at or before a position.
 pub(crate) fn orphans(conn: &Connection, until: u64) -> Result<Orphans, Failure> {
-    let terminal: Vec<String> = TaskStatus::ALL
-        .into_iter()
-        .filter(|status| status.is_terminal())
-        .map(|status| format!("'{status}'"))
-        .collect();
-    let sql = format!(
+    let tasks = format!(
         "SELECT {TASK_COLUMNS} FROM tasks WHERE status NOT IN ({})
            AND coalesce((SELECT position FROM events
                          WHERE events.task_id = tasks.task_id ORDER BY task_seq LIMIT 1), 0) <= ?1
          ORDER BY created_at, task_id",
-        terminal.join(", ")
+        sql::terminal_states()
+    );
+    let calls = format!(
+        "SELECT {OPEN_COLUMNS} FROM model_calls WHERE status = 'started'
+           AND coalesce((SELECT position FROM events WHERE event_id = call_id), 0) <= ?1
+         ORDER BY started_at, call_id"
     );
     Ok(Orphans {
-        tasks: readable(conn, &sql, [to_sql(until)])?,
-        calls: costs::orphans(conn, until)?,
+        tasks: readable(conn, &tasks, [to_sql(until)])?,
+        calls: row::all(conn, &calls, [to_sql(until)], |row| rows::open_call(row))?,
     })
 }
 
-/// The most events that one page looks at.
+pub(crate) fn open_calls(conn: &Connection) -> Result<Vec<OpenCall>, Failure> {
+    row::all(conn, &sql::open_calls(), [], |row| rows::open_call(row))
+}
+
+fn readable(
+    conn: &Connection,
+    sql: &str,
+    params: impl rusqlite::Params,
+) -> Result<Vec<Task>, Failure> {
+    let tasks = row::all(conn, sql, params, |row| Ok(rows::task(row)))?;
+    Ok(rows::readable(tasks))
+}
+
+/// The most events that one page of the log looks at.
 const LOOK_AT: i64 = 10_000;
 
 /// A part of the log of all tasks.
 pub(crate) fn log(conn: &Connection, query: &LogQuery) -> Result<EventPage, Failure> {
-    let sql = format!(
-        "SELECT {EVENT_COLUMNS}, position FROM events WHERE position > ?1 ORDER BY position LIMIT ?2"
-    );
     let mut page = EventPage {
         next: query.after,
         ..EventPage::default()
     };
-    let mut statement = conn.prepare_cached(&sql)?;
-    let mut rows = statement.query(params![to_sql(query.after), LOOK_AT])?;
+    let mut statement = conn.prepare_cached(&sql::log())?;
+    let mut found = statement.query(params![to_sql(query.after), LOOK_AT])?;
     let mut seen = 0;
     while page.events.len() < query.limit {
-        let Some(row) = rows.next()? else {
+        let Some(row) = found.next()? else {
             page.caught_up = seen < LOOK_AT;
             break;
         };
@@ -83,7 +90,7 @@ pub(crate) fn log(conn: &Connection, query: &LogQuery) -> Result<EventPage, Fail
         if query.wants(&row.get::<_, String>("type")?) {
             page.events.push(LoggedEvent {
                 cursor: page.next,
-                event: row::event(row)?,
+                event: rows::event(row)?,
             });
         }
     }
@@ -92,33 +99,17 @@ pub(crate) fn log(conn: &Connection, query: &LogQuery) -> Result<EventPage, Fail
 
 /// The position of the last event.
 pub(crate) fn head(conn: &Connection) -> Result<u64, Failure> {
-    let sql = "SELECT coalesce(max(position), 0) FROM events";
-    Ok(conn.query_row(sql, [], |row| row.get(0).map(from_sql))?)
+    let mut statement = conn.prepare_cached(sql::HEAD)?;
+    Ok(statement.query_row([], |row| row.get(0).map(from_sql))?)
 }
 
 /// How far a reader of the log has come.
 pub(crate) fn cursor(conn: &Connection, reader: &str) -> Result<u64, Failure> {
-    let sql = "SELECT position FROM log_cursors WHERE reader = ?1";
     let position: Option<i64> = conn
-        .prepare_cached(sql)?
+        .prepare_cached(sql::CURSOR)?
         .query_row([reader], |row| row.get(0))
         .optional()?;
     Ok(position.map_or(0, from_sql))
-}
-
-/// The tasks of a list that can be read. One damaged row must not take all others with it; asked
-/// for by its name it gives its error.
-fn readable(
-    conn: &Connection,
-    sql: &str,
-    params: impl rusqlite::Params,
-) -> Result<Vec<Task>, Failure> {
-    let rows = row::all(conn, sql, params, |row| Ok(row::task(row)))?;
-    let read = rows.into_iter().filter_map(|task| {
-        task.inspect_err(|error| tracing::warn!(%error, "task left out of a list"))
-            .ok()
-    });
-    Ok(read.collect())
 }
 
 pub(crate) fn events(
@@ -127,31 +118,20 @@ pub(crate) fn events(
     after_seq: u64,
     rows: usize,
 ) -> Result<Vec<Event>, Failure> {
-    let sql = format!(
-        "SELECT {EVENT_COLUMNS} FROM events WHERE task_id = ?1 AND task_seq > ?2
-         ORDER BY task_seq LIMIT ?3"
-    );
     let params = params![task_id.as_str(), to_sql(after_seq), limit(rows)];
-    row::all(conn, &sql, params, row::event)
+    row::all(conn, &sql::events(), params, |row| rows::event(row))
 }
 
 pub(crate) fn position(conn: &Connection, event_id: &EventId) -> Result<Option<Position>, Failure> {
-    let sql = "SELECT event_id, task_id, task_seq FROM events WHERE event_id = ?1";
-    row::first(conn, sql, [event_id.as_str()], |row| {
-        row::named(row, "event", "event_id", |row| {
-            Ok(Position {
-                task_id: row::parsed(row, "task_id")?,
-                task_seq: from_sql(row.get("task_seq")?),
-            })
-        })
+    row::first(conn, sql::POSITION, [event_id.as_str()], |row| {
+        rows::position(row)
     })
 }
 
 pub(crate) fn artifacts(conn: &Connection, task_id: &TaskId) -> Result<Vec<Artifact>, Failure> {
-    let sql = format!(
-        "SELECT {ARTIFACT_COLUMNS} FROM artifacts WHERE task_id = ?1 ORDER BY ts, artifact_id"
-    );
-    row::all(conn, &sql, [task_id.as_str()], row::artifact)
+    row::all(conn, &sql::artifacts(), [task_id.as_str()], |row| {
+        rows::artifact(row)
+    })
 }
 
 pub(crate) fn artifact_content(
@@ -159,14 +139,17 @@ pub(crate) fn artifact_content(
     files: &ArtifactFiles,
     artifact_id: &ArtifactId,
 ) -> Result<Option<Vec<u8>>, Failure> {
-    let sql = format!("SELECT {ARTIFACT_COLUMNS} FROM artifacts WHERE artifact_id = ?1");
-    let Some(artifact) = row::first(conn, &sql, [artifact_id.as_str()], row::artifact)? else {
-        return Ok(None);
-    };
-    Ok(Some(content_of(&artifact, files)?))
+    let found = row::first(conn, &sql::artifact(), [artifact_id.as_str()], |row| {
+        rows::artifact(row)
+    })?;
+    let content = found.map(|artifact| content_of(&artifact, files));
+    Ok(content.transpose()?)
 }
 
-fn content_of(artifact: &Artifact, files: &ArtifactFiles) -> Result<Vec<u8>, StoreError> {
+pub(crate) fn content_of(
+    artifact: &Artifact,
+    files: &ArtifactFiles,
+) -> Result<Vec<u8>, StoreError> {
     if let Some(reference) = artifact
         .storage_ref
         .as_deref()
@@ -174,18 +157,12 @@ fn content_of(artifact: &Artifact, files: &ArtifactFiles) -> Result<Vec<u8>, Sto
     {
         return files.read(artifact, reference);
     }
-    let texts: Vec<&str> = artifact
-        .parts
-        .iter()
-        .filter_map(|part| part.content.as_deref())
-        .collect();
-    if texts.is_empty() {
-        return Err(corrupt(
+    let content = artifact.inline_content().ok_or_else(|| {
+        corrupt(
             format!("artifact {}", artifact.artifact_id),
             "it has neither a content nor a file",
-        ));
-    }
-    let content = texts.concat().into_bytes();
+        )
+    })?;
     files::verify(artifact, &content)?;
     Ok(content)
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
+use super::adopt;
 use super::failure::Failure;
 use super::rebuild;
 use crate::{Rebuilt, StoreError};
@@ -110,14 +111,42 @@ ALTER TABLE model_calls ADD COLUMN recorded_pico INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE model_calls ADD COLUMN recorded_unavailable INTEGER NOT NULL DEFAULT 0;
 ";
 
-/// The order of the whole log, and how far its readers have come.
+/// The order of the whole log, the chain of each task, sums, and how far readers of the log have come.
 const LOG: &str = "
 ALTER TABLE events ADD COLUMN position INTEGER;
-UPDATE events SET position = rowid;
+ALTER TABLE events ADD COLUMN hash BLOB;
 CREATE UNIQUE INDEX idx_events_position ON events(position);
+ALTER TABLE tasks ADD COLUMN last_seq INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE tasks ADD COLUMN chain BLOB;
 CREATE TABLE log_cursors (
     reader   TEXT PRIMARY KEY,
     position INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE cost_sums (
+    period                TEXT NOT NULL,
+    scope                 TEXT NOT NULL,
+    alias                 TEXT NOT NULL,
+    category              TEXT NOT NULL,
+    model                 TEXT NOT NULL,
+    provider              TEXT NOT NULL,
+    calls                 INTEGER NOT NULL,
+    calls_without_cost    INTEGER NOT NULL,
+    fallback_calls        INTEGER NOT NULL,
+    failed_calls          INTEGER NOT NULL,
+    drift_calls           INTEGER NOT NULL,
+    estimated_calls       INTEGER NOT NULL,
+    corrected_calls       INTEGER NOT NULL,
+    cost_usd              INTEGER NOT NULL,
+    cost_pico             INTEGER NOT NULL,
+    recorded_usd          INTEGER NOT NULL,
+    recorded_pico         INTEGER NOT NULL,
+    prompt_tokens         INTEGER NOT NULL,
+    completion_tokens     INTEGER NOT NULL,
+    total_tokens          INTEGER NOT NULL,
+    cached_tokens         INTEGER NOT NULL,
+    cache_creation_tokens INTEGER NOT NULL,
+    reasoning_tokens      INTEGER NOT NULL,
+    PRIMARY KEY (period, scope, alias, category, model, provider)
 ) WITHOUT ROWID;
 ";
 
@@ -134,24 +163,27 @@ pub(crate) fn layout(conn: &Connection) -> Result<i64, Failure> {
     Ok(found)
 }
 
-/// Brings a database to today's layout; says what it read if it had to fill `model_calls`.
+/// The steps from one layout to the next.
+const STEPS: [&[&str]; 5] = [&[BASE], &[CALLS], &[ESTIMATED], &[CORRECTIONS], &[LOG]];
+
+/// Brings a database to today's layout, and events that another program wrote into the log; says what it
+/// read if there was something to do.
 pub(crate) fn migrate(conn: &mut Connection, path: &Path) -> Result<Option<Rebuilt>, Failure> {
-    let mut filled = None;
-    if layout(conn)? < 1 {
-        let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        tx.execute_batch(BASE)?;
-        tx.pragma_update(None, "user_version", 1)?;
-        tx.commit()?;
+    let found = layout(conn)?;
+    let done = usize::try_from(found).unwrap_or(0);
+    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for step in STEPS.iter().skip(done).copied().flatten() {
+        tx.execute_batch(step)?;
     }
-    if layout(conn)? < 2 {
-        let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        tx.execute_batch(CALLS)?;
-        // Filling it needs all of today's columns.
-        tx.execute_batch(ESTIMATED)?;
-        tx.execute_batch(CORRECTIONS)?;
-        let rebuilt = rebuild::calls(&tx)?;
-        tx.pragma_update(None, "user_version", 4)?;
-        tx.commit()?;
+    tx.pragma_update(None, "user_version", LAYOUT)?;
+    let adopted = adopt::strangers(&tx)?;
+    let rebuilt = if found < LAYOUT || adopted > 0 {
+        Some(rebuild::calls(&tx)?)
+    } else {
+        None
+    };
+    tx.commit()?;
+    if let Some(rebuilt) = rebuilt.filter(|rebuilt| rebuilt.events > 0) {
         tracing::info!(
             database = %path.display(),
             events = rebuilt.events,
@@ -159,25 +191,6 @@ pub(crate) fn migrate(conn: &mut Connection, path: &Path) -> Result<Option<Rebui
             undecodable = rebuilt.undecodable,
             "database brought to today's layout"
         );
-        filled = Some(rebuilt);
     }
-    if layout(conn)? < 3 {
-        let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        tx.execute_batch(ESTIMATED)?;
-        tx.pragma_update(None, "user_version", 3)?;
-        tx.commit()?;
-    }
-    if layout(conn)? < 4 {
-        let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        tx.execute_batch(CORRECTIONS)?;
-        tx.pragma_update(None, "user_version", 4)?;
-        tx.commit()?;
-    }
-    if layout(conn)? < 5 {
-        let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        tx.execute_batch(LOG)?;
-        tx.pragma_update(None, "user_version", 5)?;
-        tx.commit()?;
-    }
-    Ok(filled)
+    Ok(rebuilt)
 }

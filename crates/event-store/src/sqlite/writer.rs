@@ -7,10 +7,11 @@ use event_payloads::Event;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::apply::apply;
 use super::failure::Failure;
 use super::lock::DatabaseLock;
-use super::rebuild;
+use super::{facts, rebuild, write};
+use crate::books::facts::Needs;
+use crate::books::plan::Planner;
 use crate::id::Monotonic;
 use crate::live::Hub;
 use crate::prepared::Prepared;
@@ -20,6 +21,9 @@ use crate::{Clock, Rebuilt, StoreError};
 const MAX_GROUP: usize = 256;
 
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// What became of a commit.
+type Outcome = Result<Vec<Event>, StoreError>;
 
 /// What the writer is asked to do.
 #[derive(Debug)]
@@ -78,7 +82,10 @@ impl Writer {
     fn record(&mut self, mut group: Vec<Append>) {
         tracing::trace!(commits = group.len(), "recording a group");
         let results = match self.transaction(&mut group) {
-            Ok(results) => results,
+            Ok((results, head)) => {
+                self.hub.reach(head);
+                results
+            }
             // The first commit that the full disk has no room for takes the whole transaction with
             // it; smaller ones may still fit.
             Err(error) if error.is_full() && group.len() > 1 => {
@@ -89,12 +96,6 @@ impl Writer {
             }
             Err(error) => vec![Err(error); group.len()],
         };
-        match super::read::head(&self.conn) {
-            Ok(head) => self.hub.reach(head),
-            Err(error) => {
-                tracing::error!(error = ?error, "the log's followers wait for the next commit")
-            }
-        }
         for (mut append, result) in group.into_iter().zip(results) {
             if let Ok(events) = &result {
                 append.commit.keep();
@@ -106,43 +107,39 @@ impl Writer {
         }
     }
 
-    /// One transaction over a group. An error means that nothing of it is stored.
-    fn transaction(
-        &mut self,
-        group: &mut [Append],
-    ) -> Result<Vec<Result<Vec<Event>, StoreError>>, StoreError> {
+    /// One transaction over a group, and where the log ends then. An error means that nothing of it is
+    /// stored.
+    fn transaction(&mut self, group: &mut [Append]) -> Result<(Vec<Outcome>, u64), StoreError> {
         self.sql("BEGIN IMMEDIATE")?;
-        let mut results = Vec::with_capacity(group.len());
-        for append in group {
-            match self.one(&mut append.commit) {
-                Ok(result) => results.push(result),
-                Err(error) => {
-                    self.roll_back();
-                    return Err(error);
-                }
-            }
-        }
-        if let Err(error) = self.sql("COMMIT") {
+        let done = self.write(group).map_err(StoreError::from);
+        let done = done.and_then(|done| self.sql("COMMIT").map(|()| done));
+        if done.is_err() {
             self.roll_back();
-            return Err(error);
         }
-        Ok(results)
+        done
     }
 
-    /// One commit in its savepoint. The outer error means that the transaction is lost.
-    fn one(&mut self, commit: &mut Prepared) -> Result<Result<Vec<Event>, StoreError>, StoreError> {
-        self.sql("SAVEPOINT one")?;
-        let result = apply(&self.conn, &mut self.ids, self.clock.as_ref(), commit);
-        let result = result.map_err(StoreError::from);
-        if self.conn.is_autocommit() {
-            // SQLite has rolled everything back: no space, or the disk failed.
-            return result.map(Ok);
+    /// Looks up, plans and writes what a group comes to.
+    fn write(&mut self, group: &mut [Append]) -> Result<(Vec<Outcome>, u64), Failure> {
+        let needs = Needs::of(group.iter().map(|append| &append.commit));
+        let facts = facts::look_up(&self.conn, &needs)?;
+        let mut planner = Planner::new(facts, &mut self.ids, self.clock.as_ref());
+        let mut results = Vec::with_capacity(group.len());
+        for append in group.iter_mut() {
+            let placed = place(&mut append.commit, &planner);
+            results.push(placed.and_then(|()| planner.commit(&append.commit)));
         }
-        if result.is_err() {
-            self.sql("ROLLBACK TO one")?;
+        let writes = planner.into_writes();
+        write::write(&self.conn, &writes)?;
+        for (append, result) in group.iter().zip(&results) {
+            let Some(last) = result.as_ref().ok().and_then(|events| events.last()) else {
+                continue;
+            };
+            for artifact in &append.commit.artifacts {
+                write::artifact(&self.conn, last, artifact)?;
+            }
         }
-        self.sql("RELEASE one")?;
-        Ok(result)
+        Ok((results, writes.head))
     }
 
     fn check(&self) -> Result<(), StoreError> {
@@ -153,11 +150,8 @@ impl Writer {
     fn save_cursor(&self, reader: &str, position: u64) -> Result<(), StoreError> {
         let save = || -> Result<(), Failure> {
             self.conn
-                .prepare_cached(
-                    "INSERT INTO log_cursors (reader, position) VALUES (?1, ?2)
-                     ON CONFLICT (reader) DO UPDATE SET position = excluded.position",
-                )?
-                .execute(rusqlite::params![reader, super::row::to_sql(position)])?;
+                .prepare_cached(crate::sql::SAVE_CURSOR)?
+                .execute(rusqlite::params![reader, crate::rows::to_sql(position)])?;
             Ok(())
         };
         save().map_err(StoreError::from)
@@ -208,6 +202,18 @@ impl Writer {
         }
         drop(lock);
     }
+}
+
+/// Gives the files of a commit their names, where no artifact on record has them: those are refused.
+fn place(commit: &mut Prepared, planner: &Planner<'_>) -> Result<(), StoreError> {
+    for artifact in &mut commit.artifacts {
+        if let Some(file) = &mut artifact.file
+            && !planner.has_artifact(&artifact.artifact_id)
+        {
+            file.place()?;
+        }
+    }
+    Ok(())
 }
 
 /// Takes what waits already; gives back the first job that is no commit.

@@ -167,7 +167,8 @@ async fn a_database_from_before_corrections_gets_their_columns() {
     }
     sql.execute_batch(
         "DROP INDEX idx_events_position; ALTER TABLE events DROP COLUMN position;
-         DROP TABLE log_cursors;",
+         ALTER TABLE events DROP COLUMN hash; ALTER TABLE tasks DROP COLUMN last_seq;
+         ALTER TABLE tasks DROP COLUMN chain; DROP TABLE log_cursors; DROP TABLE cost_sums;",
     )
     .unwrap();
     sql.pragma_update(None, "user_version", 3).unwrap();

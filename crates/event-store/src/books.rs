@@ -1,0 +1,15 @@
+//! How events add up, whichever database keeps them: no I/O in here.
+//!
+//! [`plan`] takes what is on record about the tasks of some commits and says what is to be written;
+//! [`recount`] says from the events alone what should be there. Both go through the same steps of
+//! [`call`] and [`task`], so a rebuilt projection can not differ from one that grew.
+
+pub(crate) mod call;
+pub(crate) mod chain;
+pub(crate) mod cover;
+pub(crate) mod ending;
+pub(crate) mod facts;
+pub(crate) mod plan;
+pub(crate) mod recount;
+pub(crate) mod sums;
+pub(crate) mod task;

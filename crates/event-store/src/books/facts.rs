@@ -1,0 +1,54 @@
+//! What is on record about the tasks of some commits.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use event_payloads::{ArtifactId, EventId, Payload, TaskId};
+
+use super::call::CallRow;
+use super::task::TaskRow;
+use crate::Parent;
+use crate::prepared::Prepared;
+
+/// What has to be looked up before some commits can be planned.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Needs {
+    pub(crate) tasks: BTreeSet<TaskId>,
+    pub(crate) keys: BTreeSet<String>,
+    pub(crate) calls: BTreeSet<EventId>,
+    pub(crate) artifacts: BTreeSet<ArtifactId>,
+}
+
+impl Needs {
+    pub(crate) fn of<'a>(commits: impl IntoIterator<Item = &'a Prepared>) -> Self {
+        let mut needs = Self::default();
+        for commit in commits {
+            needs.tasks.insert(commit.task_id.clone());
+            for event in &commit.events {
+                needs.keys.extend(event.idempotency_key.clone());
+                if let Payload::CostCorrected(correction) = &event.payload {
+                    needs.calls.insert(correction.call_id.clone());
+                }
+                if let Parent::Event(parent) = &event.parent {
+                    needs.calls.insert(parent.clone());
+                }
+            }
+            let artifacts = commit.artifacts.iter();
+            needs
+                .artifacts
+                .extend(artifacts.map(|artifact| artifact.artifact_id.clone()));
+        }
+        needs
+    }
+}
+
+/// The answers. What is not in here is not on record.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    pub(crate) tasks: HashMap<TaskId, TaskRow>,
+    /// Who has each idempotency key.
+    pub(crate) keys: HashMap<String, TaskId>,
+    pub(crate) calls: HashMap<EventId, CallRow>,
+    pub(crate) artifacts: HashSet<ArtifactId>,
+    /// The position of the log's last event.
+    pub(crate) head: u64,
+}

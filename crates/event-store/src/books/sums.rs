@@ -1,0 +1,315 @@
+//! What ended calls add up to, by the rows that sums are kept in.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use event_payloads::{Picodollars, PrunedCalls, TaskId, Timestamp, Usd};
+
+use super::call::CallRow;
+use crate::{CallStatus, CostRow, Dimension, StoreError, Tokens};
+
+/// What a sum is over: a stretch of time, or one task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Period {
+    All,
+    Month,
+    Day,
+    Hour,
+    Task,
+}
+
+impl Period {
+    /// The word in SQL.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Month => "month",
+            Self::Day => "day",
+            Self::Hour => "hour",
+            Self::Task => "task",
+        }
+    }
+}
+
+/// Which row of sums: a period, and the words that calls are told apart by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct SumKey {
+    pub(crate) period: Period,
+    /// `2026-03`, `2026-03-01`, `2026-03-01T12`, a task, or empty for all.
+    pub(crate) scope: String,
+    pub(crate) alias: String,
+    pub(crate) category: String,
+    pub(crate) model: String,
+    pub(crate) provider: String,
+}
+
+/// The hour of a moment: `2026-03-01T12`.
+pub(crate) fn hour(moment: Timestamp) -> String {
+    let mut text = moment.to_string();
+    // What precedes the minutes: years beyond 9999 are longer.
+    let end = text.find(':').unwrap_or(text.len());
+    text.truncate(end);
+    text
+}
+
+impl SumKey {
+    /// The rows that what started in an hour counts in.
+    fn all_of(hour: &str, task_id: &TaskId, words: [&str; 4]) -> [Self; 5] {
+        let day = hour.split('T').next().unwrap_or_default();
+        let month = day.rsplit_once('-').map_or(day, |(month, _)| month);
+        let [alias, category, model, provider] = words;
+        [
+            (Period::All, ""),
+            (Period::Month, month),
+            (Period::Day, day),
+            (Period::Hour, hour),
+            (Period::Task, task_id.as_str()),
+        ]
+        .map(|(period, scope)| Self {
+            period,
+            scope: scope.to_owned(),
+            alias: alias.to_owned(),
+            category: category.to_owned(),
+            model: model.to_owned(),
+            provider: provider.to_owned(),
+        })
+    }
+}
+
+/// Sums over calls that have ended; as a change, parts of it are negative.
+///
+/// Money is kept wide, so that no number of calls, however absurd their costs, makes it overflow. SQL
+/// has it as whole dollars and what is left below one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sums {
+    pub(crate) calls: i64,
+    pub(crate) calls_without_cost: i64,
+    pub(crate) fallback_calls: i64,
+    pub(crate) failed_calls: i64,
+    pub(crate) drift_calls: i64,
+    pub(crate) estimated_calls: i64,
+    pub(crate) corrected_calls: i64,
+    /// In picodollars.
+    pub(crate) cost: i128,
+    /// In picodollars.
+    pub(crate) recorded_cost: i128,
+    pub(crate) tokens: [i64; 6],
+}
+
+/// Picodollars in a dollar.
+const DOLLAR: i128 = 1_000_000_000_000;
+
+/// Money as two columns: whole dollars, and picodollars below one.
+pub(crate) fn dollars(pico: i128) -> (i64, i64) {
+    let part = |value: i128| i64::try_from(value).unwrap_or(i64::MAX);
+    (part(pico.div_euclid(DOLLAR)), part(pico.rem_euclid(DOLLAR)))
+}
+
+impl Sums {
+    /// Puts the two columns together.
+    pub(crate) fn money(dollars: i64, pico: i64) -> i128 {
+        i128::from(dollars) * DOLLAR + i128::from(pico)
+    }
+
+    /// What a call counts: nothing before it has ended.
+    pub(crate) fn of(row: &CallRow) -> Self {
+        let call = &row.call;
+        if call.status == CallStatus::Started {
+            return Self::default();
+        }
+        let pico = |cost: Option<Picodollars>| cost.map_or(0, |cost| i128::from(cost.get()));
+        Self {
+            calls: 1,
+            calls_without_cost: i64::from(call.cost.is_none()),
+            fallback_calls: i64::from(call.is_fallback),
+            failed_calls: i64::from(call.status == CallStatus::Failed),
+            drift_calls: i64::from(call.drift),
+            estimated_calls: i64::from(call.estimated),
+            corrected_calls: i64::from(row.corrections > 0),
+            cost: pico(call.cost),
+            recorded_cost: pico(call.recorded.unwrap_or(call.cost)),
+            tokens: call.tokens.map_or([0; 6], columns),
+        }
+    }
+
+    pub(crate) fn is_zero(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Adds others, or with -1 takes them away.
+    pub(crate) fn add(&mut self, other: &Self, times: i64) {
+        self.calls += other.calls * times;
+        self.calls_without_cost += other.calls_without_cost * times;
+        self.fallback_calls += other.fallback_calls * times;
+        self.failed_calls += other.failed_calls * times;
+        self.drift_calls += other.drift_calls * times;
+        self.estimated_calls += other.estimated_calls * times;
+        self.corrected_calls += other.corrected_calls * times;
+        self.cost += other.cost * i128::from(times);
+        self.recorded_cost += other.recorded_cost * i128::from(times);
+        for (mine, others) in self.tokens.iter_mut().zip(other.tokens) {
+            *mine += others * times;
+        }
+    }
+
+    /// The sums of what is recorded no more.
+    pub(crate) fn of_pruned(pruned: &PrunedCalls) -> Self {
+        let pico = |usd: Usd| i128::from(usd.to_picodollars().get());
+        let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        Self {
+            calls: count(pruned.calls),
+            calls_without_cost: count(pruned.calls_without_cost),
+            fallback_calls: count(pruned.fallback_calls),
+            failed_calls: count(pruned.failed_calls),
+            drift_calls: count(pruned.drift_calls),
+            estimated_calls: count(pruned.estimated_calls),
+            corrected_calls: count(pruned.corrected_calls),
+            cost: pico(pruned.cost_usd),
+            recorded_cost: pico(pruned.recorded_cost_usd),
+            tokens: columns(Tokens {
+                prompt: pruned.prompt_tokens,
+                completion: pruned.completion_tokens,
+                total: pruned.total_tokens,
+                cached: pruned.cached_tokens,
+                cache_creation: pruned.cache_creation_tokens,
+                reasoning: pruned.reasoning_tokens,
+            }),
+        }
+    }
+
+    /// As an answer.
+    ///
+    /// # Errors
+    /// [`StoreError::Overflow`] if money does not fit.
+    pub(crate) fn row(self, key: Vec<(Dimension, String)>) -> Result<CostRow, StoreError> {
+        let pico = |pico: i128| {
+            let pico = i64::try_from(pico).map_err(|_| StoreError::Overflow)?;
+            Ok::<_, StoreError>(Picodollars::new(pico))
+        };
+        let count = |count: i64| u64::try_from(count).unwrap_or(0);
+        let [prompt, completion, total, cached, cache_creation, reasoning] = self.tokens.map(count);
+        Ok(CostRow {
+            key,
+            calls: count(self.calls),
+            open_calls: 0,
+            calls_without_cost: count(self.calls_without_cost),
+            fallback_calls: count(self.fallback_calls),
+            failed_calls: count(self.failed_calls),
+            drift_calls: count(self.drift_calls),
+            estimated_calls: count(self.estimated_calls),
+            corrected_calls: count(self.corrected_calls),
+            cost: pico(self.cost)?,
+            recorded_cost: pico(self.recorded_cost)?,
+            tokens: Tokens {
+                prompt,
+                completion,
+                total,
+                cached,
+                cache_creation,
+                reasoning,
+            },
+        })
+    }
+}
+
+fn columns(tokens: Tokens) -> [i64; 6] {
+    [
+        tokens.prompt,
+        tokens.completion,
+        tokens.total,
+        tokens.cached,
+        tokens.cache_creation,
+        tokens.reasoning,
+    ]
+    .map(|count| i64::try_from(count).unwrap_or(i64::MAX))
+}
+
+/// Changes of rows of sums.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Changes(pub(crate) BTreeMap<SumKey, Sums>);
+
+impl Changes {
+    /// A call is another than before; `None` if it is new.
+    pub(crate) fn call(&mut self, before: Option<&CallRow>, after: &CallRow) {
+        for (row, times) in before.map(|row| (row, -1)).into_iter().chain([(after, 1)]) {
+            let sums = Sums::of(row);
+            if sums.is_zero() {
+                continue;
+            }
+            let call = &row.call;
+            let words = [
+                call.alias.as_str(),
+                call.category.as_str(),
+                call.model.as_str(),
+                call.provider.as_str(),
+            ];
+            self.add(&hour(call.started_at), &call.task_id, words, &sums, times);
+        }
+    }
+
+    /// What a tombstone of a task says about its calls.
+    pub(crate) fn pruned(&mut self, task_id: &TaskId, pruned: &PrunedCalls) {
+        let words = [
+            pruned.alias.as_str(),
+            pruned.category.as_str(),
+            pruned.model.as_str(),
+            pruned.provider.as_str(),
+        ];
+        self.add(&pruned.hour, task_id, words, &Sums::of_pruned(pruned), 1);
+    }
+
+    fn add(&mut self, hour: &str, task_id: &TaskId, words: [&str; 4], sums: &Sums, times: i64) {
+        for key in SumKey::all_of(hour, task_id, words) {
+            self.0.entry(key).or_default().add(sums, times);
+        }
+    }
+
+    /// The rows of tasks, and those that tasks share.
+    pub(crate) fn split(self) -> (Self, Self) {
+        let (own, shared) = self
+            .0
+            .into_iter()
+            .partition(|(key, _)| key.period == Period::Task);
+        (Self(own), Self(shared))
+    }
+
+    /// Takes others in. Rows that come to nothing stay out.
+    pub(crate) fn merge(&mut self, others: Self) {
+        for (key, sums) in others.0 {
+            match self.0.entry(key) {
+                Entry::Vacant(entry) if !sums.is_zero() => drop(entry.insert(sums)),
+                Entry::Vacant(_) => {}
+                Entry::Occupied(mut entry) => {
+                    entry.get_mut().add(&sums, 1);
+                    if entry.get().is_zero() {
+                        entry.remove();
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn an_hour_counts_in_its_day_its_month_and_its_task() {
+        let noon = Timestamp::from_unix_micros(1_772_366_400_000_000);
+        assert_eq!(hour(noon), "2026-03-01T12");
+        let task_id = "a".parse().unwrap();
+        let scopes = SumKey::all_of(&hour(noon), &task_id, ["", "", "", ""]).map(|key| key.scope);
+        assert_eq!(scopes, ["", "2026-03", "2026-03-01", "2026-03-01T12", "a"]);
+    }
+
+    proptest! {
+        #[test]
+        fn money_survives_its_two_columns(pico in -(1_i128 << 90)..(1 << 90)) {
+            let (dollars, rest) = dollars(pico);
+            prop_assert!((0..1_000_000_000_000).contains(&rest));
+            prop_assert_eq!(Sums::money(dollars, rest), pico);
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! A row of `tasks`, from the events of its task.
+
+use event_payloads::{Event, EventId, Payload, TaskCreated, TaskStatus, Timestamp};
+
+use super::chain::Hash;
+
+/// Where a task stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TaskRow {
+    /// `None` if there is no such task, or its log does not say.
+    pub(crate) status: Option<TaskStatus>,
+    /// The position of its last event.
+    pub(crate) last_seq: u64,
+    /// The last link of its chain.
+    pub(crate) chain: Hash,
+    /// Its first event with a time that can be read.
+    pub(crate) since: Option<Timestamp>,
+    /// Its last event.
+    pub(crate) latest: Option<(Timestamp, EventId)>,
+    /// What its `TASK_CREATED` event says, if that is among the events seen.
+    pub(crate) created: Option<(Timestamp, TaskCreated)>,
+}
+
+impl TaskRow {
+    /// The task has one more event.
+    pub(crate) fn add(&mut self, event: &Event, payload: Option<&Payload>, chain: Hash) {
+        self.last_seq = event.task_seq;
+        self.chain = chain;
+        self.since.get_or_insert(event.ts);
+        self.latest = Some((event.ts, event.event_id.clone()));
+        match payload {
+            Some(Payload::TaskCreated(created)) => {
+                self.created = Some((event.ts, created.clone()));
+                self.status = Some(TaskStatus::Created);
+            }
+            Some(Payload::StateTransition(transition)) => self.status = Some(transition.to_status),
+            Some(Payload::TaskPruned(pruned)) => self.status = Some(pruned.status),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! The questions that both databases understand. Parameters are numbered in the order in which they
+//! first appear, so that `$1` means the same to either.
+
+use crate::books::cover::Part;
+use crate::books::sums::Period;
+use crate::{CostQuery, Dimension};
+use event_payloads::TaskStatus;
+
+pub(crate) const EVENT_COLUMNS: &str = "event_id, task_id, task_seq, ts, type, schema_version, \
+     actor, payload, trace_id, span_id, parent_event_id, idempotency_key, position, hash";
+pub(crate) const TASK_COLUMNS: &str = "task_id, created_at, updated_at, status, title, thread_id, \
+     scope_id, requester, risk_level, pointers";
+pub(crate) const ARTIFACT_COLUMNS: &str = "artifact_id, task_id, ts, name, description, parts, \
+     storage_ref, size, hash, version";
+pub(crate) const CALL_COLUMNS: &str = "call_id, task_id, task_seq, started_at, ended_at, status, \
+     alias, category, runtime_group, model, provider, is_fallback, cost_pico, cost_unavailable, \
+     cost_unavailable_reason, cost_source, drift, estimated, prompt_tokens, completion_tokens, \
+     total_tokens, cached_tokens, cache_creation_tokens, reasoning_tokens, duration_ms, error_type, \
+     corrections, recorded_pico, recorded_unavailable";
+/// The columns that tell one row of sums from another.
+pub(crate) const SUM_KEY: &str = "period, scope, alias, category, model, provider";
+/// The columns of sums.
+pub(crate) const SUMS: [&str; 17] = [
+    "calls",
+    "calls_without_cost",
+    "fallback_calls",
+    "failed_calls",
+    "drift_calls",
+    "estimated_calls",
+    "corrected_calls",
+    "cost_usd",
+    "cost_pico",
+    "recorded_usd",
+    "recorded_pico",
+    "prompt_tokens",
+    "completion_tokens",
+    "total_tokens",
+    "cached_tokens",
+    "cache_creation_tokens",
+    "reasoning_tokens",
+];
+
+/// What each of [`SUMS`] is, over rows of `model_calls` that have ended. Picodollars are split before they
+/// are summed, so that no number of calls makes a sum overflow.
+const OF_CALLS: [&str; 17] = [
+    "count(*)",
+    "sum(cost_unavailable)",
+    "sum(is_fallback)",
+    "sum(CASE status WHEN 'failed' THEN 1 ELSE 0 END)",
+    "sum(drift)",
+    "sum(estimated)",
+    "sum(CASE corrections WHEN 0 THEN 0 ELSE 1 END)",
+    "sum(cost_pico / 1000000000000)",
+    "sum(cost_pico % 1000000000000)",
+    "sum((CASE corrections WHEN 0 THEN cost_pico ELSE recorded_pico END) / 1000000000000)",
+    "sum((CASE corrections WHEN 0 THEN cost_pico ELSE recorded_pico END) % 1000000000000)",
+    "sum(coalesce(prompt_tokens, 0))",
+    "sum(coalesce(completion_tokens, 0))",
+    "sum(coalesce(total_tokens, 0))",
+    "sum(coalesce(cached_tokens, 0))",
+    "sum(coalesce(cache_creation_tokens, 0))",
+    "sum(coalesce(reasoning_tokens, 0))",
+];
+
+pub(crate) fn task() -> String {
+    format!("SELECT {TASK_COLUMNS} FROM tasks WHERE task_id = $1")
+}
+
+pub(crate) fn task_by_key() -> String {
+    format!(
+        "SELECT {TASK_COLUMNS} FROM tasks
+         WHERE task_id = (SELECT task_id FROM events WHERE idempotency_key = $1)"
+    )
+}
+
+/// Takes the number of rows.
+pub(crate) fn tasks() -> String {
+    format!("SELECT {TASK_COLUMNS} FROM tasks ORDER BY created_at DESC, task_id DESC LIMIT $1")
+}
+
+/// Takes the status and the number of rows.
+pub(crate) fn tasks_by_status() -> String {
+    format!(
+        "SELECT {TASK_COLUMNS} FROM tasks WHERE status = $1
+         ORDER BY created_at DESC, task_id DESC LIMIT $2"
+    )
+}
+
+/// The words of the states that end a task, for `IN (…)`.
+pub(crate) fn terminal_states() -> String {
+    let words = TaskStatus::ALL
+        .into_iter()
+        .filter(|status| status.is_terminal())
+        .map(|status| format!("'{status}'"));
+    words.collect::<Vec<_>>().join(", ")
+}
+
+/// Takes a task, a position in it and the number of rows.
+pub(crate) fn events() -> String {
+    format!(
+        "SELECT {EVENT_COLUMNS} FROM events WHERE task_id = $1 AND task_seq > $2
+         ORDER BY task_seq LIMIT $3"
+    )
+}
+
+/// Takes a position in the log and the number of rows.
+pub(crate) fn log() -> String {
+    format!("SELECT {EVENT_COLUMNS} FROM events WHERE position > $1 ORDER BY position LIMIT $2")
+}
+
+pub(crate) const POSITION: &str =
+    "SELECT event_id, task_id, task_seq FROM events WHERE event_id = $1";
+pub(crate) const HEAD: &str = "SELECT coalesce(max(position), 0) AS head FROM events";
+pub(crate) const CURSOR: &str = "SELECT position FROM log_cursors WHERE reader = $1";
+pub(crate) const SAVE_CURSOR: &str = "INSERT INTO log_cursors (reader, position) VALUES ($1, $2)
+     ON CONFLICT (reader) DO UPDATE SET position = excluded.position";
+
+pub(crate) fn artifacts() -> String {
+    format!("SELECT {ARTIFACT_COLUMNS} FROM artifacts WHERE task_id = $1 ORDER BY ts, artifact_id")
+}
+
+pub(crate) fn artifact() -> String {
+    format!("SELECT {ARTIFACT_COLUMNS} FROM artifacts WHERE artifact_id = $1")
+}
+
+pub(crate) fn calls() -> String {
+    format!("SELECT {CALL_COLUMNS} FROM model_calls WHERE task_id = $1 ORDER BY task_seq")
+}
+
+pub(crate) fn call() -> String {
+    format!("SELECT {CALL_COLUMNS} FROM model_calls WHERE call_id = $1")
+}
+
+pub(crate) const OPEN_COLUMNS: &str =
+    "call_id, task_id, started_at, alias, category, runtime_group";
+
+pub(crate) fn open_calls() -> String {
+    format!(
+        "SELECT {OPEN_COLUMNS} FROM model_calls WHERE status = 'started'
+         ORDER BY started_at, call_id"
+    )
+}
+
+/// A question with its parameters, all of them texts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Question {
+    pub(crate) sql: String,
+    pub(crate) values: Vec<String>,
+}
+
+/// Collects conditions and the values that go with them.
+#[derive(Default)]
+struct Conditions {
+    all: Vec<String>,
+    values: Vec<String>,
+}
+
+impl Conditions {
+    fn only(&mut self, condition: &str, value: Option<String>) {
+        if let Some(value) = value {
+            self.values.push(value);
+            self.all.push(format!("{condition} ${}", self.values.len()));
+        }
+    }
+
+    fn question(self, select: &str, from: &str, groups: &[String]) -> Question {
+        let mut sql = format!("SELECT {select} FROM {from}");
+        if !self.all.is_empty() {
+            sql = format!("{sql} WHERE {}", self.all.join(" AND "));
+        }
+        if !groups.is_empty() {
+            sql = format!("{sql} GROUP BY {}", groups.join(", "));
+        }
+        Question {
+            sql,
+            values: self.values,
+        }
+    }
+}
+
+/// A part of an answer about costs.
+pub(crate) fn sums(query: &CostQuery, part: &Part) -> Question {
+    let mut conditions = Conditions::default();
+    match part {
+        Part::Sums {
+            period,
+            from,
+            until,
+        } => {
+            conditions.only("period =", Some(period.as_str().to_owned()));
+            conditions.only("scope >=", from.clone());
+            conditions.only("scope <", until.clone());
+            let day = "substr(scope, 1, 10)";
+            kept_sums(query, conditions, day)
+        }
+        Part::Task => {
+            conditions.only("period =", Some(Period::Task.as_str().to_owned()));
+            conditions.only("scope =", query.task.as_ref().map(ToString::to_string));
+            kept_sums(query, conditions, "''")
+        }
+        Part::Calls { from, until } => {
+            conditions.all.push("status <> 'started'".to_owned());
+            conditions.only("task_id =", query.task.as_ref().map(ToString::to_string));
+            conditions.only("started_at >=", from.map(|at| at.to_string()));
+            conditions.only("started_at <", until.map(|at| at.to_string()));
+            let select = SUMS.iter().zip(OF_CALLS);
+            let select = select.map(|(name, sum)| summed(sum, name));
+            grouped(query, conditions, select, "model_calls", "day")
+        }
+    }
+}
+
+fn kept_sums(query: &CostQuery, conditions: Conditions, day: &str) -> Question {
+    let select = SUMS
+        .iter()
+        .map(|name| summed(&format!("sum({name})"), name));
+    grouped(query, conditions, select, "cost_sums", day)
+}
+
+fn summed(sum: &str, name: &str) -> String {
+    format!("CAST(coalesce({sum}, 0) AS BIGINT) AS {name}")
+}
+
+/// The calls that have not ended: how many, by group.
+pub(crate) fn open_sums(query: &CostQuery) -> Question {
+    let mut conditions = Conditions::default();
+    conditions.all.push("status = 'started'".to_owned());
+    conditions.only("task_id =", query.task.as_ref().map(ToString::to_string));
+    conditions.only("started_at >=", query.from.map(|from| from.to_string()));
+    conditions.only("started_at <", query.to.map(|to| to.to_string()));
+    let select = [summed("count(*)", "calls")];
+    grouped(query, conditions, select, "model_calls", "day")
+}
+
+fn grouped(
+    query: &CostQuery,
+    conditions: Conditions,
+    sums: impl IntoIterator<Item = String>,
+    from: &str,
+    day: &str,
+) -> Question {
+    let column = |dimension: &Dimension| match dimension {
+        Dimension::Day => day.to_owned(),
+        other => other.as_str().to_owned(),
+    };
+    let columns: Vec<String> = query.group_by.iter().map(column).collect();
+    let names = query.group_by.iter().zip(&columns);
+    let names = names.map(|(dimension, column)| format!("{column} AS {}", dimension.as_str()));
+    let select: Vec<String> = sums.into_iter().chain(names).collect();
+    conditions.question(&select.join(", "), from, &columns)
+}

@@ -1,0 +1,87 @@
+//! Looks up what a group of commits needs to know.
+
+use event_payloads::{EventId, TaskId};
+use rusqlite::{Connection, OptionalExtension};
+
+use super::failure::Failure;
+use super::read;
+use super::row;
+use crate::books::chain::Hash;
+use crate::books::facts::{Facts, Needs};
+use crate::books::task::TaskRow;
+use crate::rows::{self, corrupt, from_sql};
+use crate::sql;
+
+pub(crate) fn look_up(conn: &Connection, needs: &Needs) -> Result<Facts, Failure> {
+    let mut facts = Facts {
+        head: read::head(conn)?,
+        ..Facts::default()
+    };
+    for task_id in &needs.tasks {
+        if let Some(task) = task(conn, task_id)? {
+            facts.tasks.insert(task_id.clone(), task);
+        }
+    }
+    for key in &needs.keys {
+        if let Some(owner) = owner(conn, key)? {
+            facts.keys.insert(key.clone(), owner);
+        }
+    }
+    for call_id in &needs.calls {
+        if let Some(call) = call(conn, call_id)? {
+            facts.calls.insert(call_id.clone(), call);
+        }
+    }
+    for artifact_id in &needs.artifacts {
+        let mut statement =
+            conn.prepare_cached("SELECT 1 FROM artifacts WHERE artifact_id = ?1")?;
+        if statement.exists([artifact_id.as_str()])? {
+            facts.artifacts.insert(artifact_id.clone());
+        }
+    }
+    Ok(facts)
+}
+
+fn task(conn: &Connection, task_id: &TaskId) -> Result<Option<TaskRow>, Failure> {
+    let row: Option<(String, i64, Option<Vec<u8>>)> = conn
+        .prepare_cached("SELECT status, last_seq, chain FROM tasks WHERE task_id = ?1")?
+        .query_row([task_id.as_str()], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
+        .optional()?;
+    let Some((status, last_seq, chain)) = row else {
+        return Ok(None);
+    };
+    let status = status
+        .parse()
+        .map_err(|error| corrupt(format!("task {task_id}"), format!("its status: {error}")))?;
+    let chain = chain.and_then(|bytes| Hash::from_bytes(&bytes));
+    Ok(Some(TaskRow {
+        status: Some(status),
+        last_seq: from_sql(last_seq),
+        chain: chain.unwrap_or_default(),
+        ..TaskRow::default()
+    }))
+}
+
+fn owner(conn: &Connection, key: &str) -> Result<Option<TaskId>, Failure> {
+    let owner: Option<String> = conn
+        .prepare_cached("SELECT task_id FROM events WHERE idempotency_key = ?1")?
+        .query_row([key], |row| row.get(0))
+        .optional()?;
+    let owner = owner.map(|owner| {
+        owner
+            .parse()
+            .map_err(|error| corrupt(format!("the event with key `{key}`"), format!("{error}")))
+    });
+    Ok(owner.transpose()?)
+}
+
+fn call(
+    conn: &Connection,
+    call_id: &EventId,
+) -> Result<Option<crate::books::call::CallRow>, Failure> {
+    row::first(conn, &sql::call(), [call_id.as_str()], |row| {
+        rows::call(row)
+    })
+}

@@ -1,0 +1,282 @@
+//! Writes what was planned or recounted.
+
+use event_payloads::{Event, TaskId};
+use rusqlite::{Connection, named_params, params};
+
+use super::failure::Failure;
+use crate::books::call::CallRow;
+use crate::books::chain::StoredEvent;
+use crate::books::plan::Writes;
+use crate::books::sums::{Changes, dollars};
+use crate::books::task::TaskRow;
+use crate::prepared::PreparedArtifact;
+use crate::rows::to_sql;
+use crate::sql::{SUM_KEY, SUMS};
+use crate::{Requester, StoreError, Tokens};
+
+/// Tasks first: events refer to them.
+pub(crate) fn write(conn: &Connection, writes: &Writes) -> Result<(), Failure> {
+    for (task_id, task) in &writes.tasks {
+        self::task(conn, task_id, task)?;
+    }
+    for event in &writes.events {
+        self::event(conn, event)?;
+    }
+    for call in writes.calls.values() {
+        self::call(conn, call)?;
+    }
+    sums(conn, &writes.sums)
+}
+
+pub(crate) fn event(conn: &Connection, event: &StoredEvent) -> Result<(), Failure> {
+    conn.prepare_cached(
+        "INSERT INTO events
+             (event_id, task_id, task_seq, ts, type, schema_version, actor, payload, trace_id,
+              span_id, parent_event_id, idempotency_key, position, hash)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+    )?
+    .execute(params![
+        event.event_id,
+        event.task_id,
+        event.task_seq,
+        event.ts,
+        event.event_type,
+        event.schema_version,
+        event.actor,
+        event.payload,
+        event.trace_id,
+        event.span_id,
+        event.parent_event_id,
+        event.idempotency_key,
+        event.position,
+        event.hash.as_ref().map(|hash| &hash.0[..]),
+    ])?;
+    Ok(())
+}
+
+/// What a task's events say of it. Columns that they do not speak of stay as they are.
+pub(crate) fn task(conn: &Connection, task_id: &TaskId, task: &TaskRow) -> Result<(), Failure> {
+    match &task.created {
+        Some(_) => create(conn, task_id, task)?,
+        None => ensure(conn, task_id, task)?,
+    }
+    // Naming an indexed column alone makes SQLite write its index anew: only where it changes.
+    if let Some(status) = task.status {
+        conn.prepare_cached("UPDATE tasks SET status = ?2 WHERE task_id = ?1 AND status <> ?2")?
+            .execute([task_id.as_str(), status.as_str()])?;
+    }
+    let Some((updated_at, latest)) = &task.latest else {
+        return Ok(());
+    };
+    conn.prepare_cached(
+        "UPDATE tasks SET
+             updated_at = ?2, last_seq = ?4, chain = ?5,
+             pointers = json_set(CASE WHEN json_valid(pointers) THEN pointers ELSE '{}' END,
+                                 '$.latest_event_id', ?3)
+         WHERE task_id = ?1",
+    )?
+    .execute(params![
+        task_id.as_str(),
+        updated_at.to_string(),
+        latest.as_str(),
+        to_sql(task.last_seq),
+        &task.chain.0[..],
+    ])?;
+    Ok(())
+}
+
+/// A task exists from now on; in a rebuild, its row comes to say what its first event says.
+fn create(conn: &Connection, task_id: &TaskId, task: &TaskRow) -> Result<(), Failure> {
+    let Some((ts, created)) = &task.created else {
+        return Ok(());
+    };
+    let requester = Requester {
+        channel: created.channel.clone(),
+        sender_id: created.sender_id.clone(),
+    };
+    conn.prepare_cached(
+        "INSERT INTO tasks (task_id, created_at, updated_at, title, thread_id, scope_id, requester,
+                            risk_level)
+         VALUES (?1, ?2, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT (task_id) DO UPDATE SET
+             created_at = excluded.created_at, title = excluded.title,
+             thread_id = excluded.thread_id, scope_id = excluded.scope_id,
+             requester = excluded.requester, risk_level = excluded.risk_level",
+    )?
+    .execute(params![
+        task_id.as_str(),
+        ts.to_string(),
+        created.title,
+        created.thread_id,
+        created.scope_id,
+        to_json(&requester)?,
+        created.risk_level,
+    ])?;
+    Ok(())
+}
+
+/// The row of a task whose first event is missing or can not be read: what is there stays.
+fn ensure(conn: &Connection, task_id: &TaskId, task: &TaskRow) -> Result<(), Failure> {
+    let Some(since) = task.since else {
+        return Ok(());
+    };
+    conn.prepare_cached(
+        "INSERT INTO tasks (task_id, created_at, updated_at) VALUES (?1, ?2, ?2)
+         ON CONFLICT (task_id) DO NOTHING",
+    )?
+    .execute([task_id.as_str(), &since.to_string()])?;
+    Ok(())
+}
+
+pub(crate) fn call(conn: &Connection, row: &CallRow) -> Result<(), Failure> {
+    let call = &row.call;
+    let count = |read: fn(&Tokens) -> u64| call.tokens.as_ref().map(read).map(to_sql);
+    conn.prepare_cached(
+        "INSERT INTO model_calls
+             (call_id, task_id, task_seq, started_at, day, ended_at, status, alias, category,
+              runtime_group, model, provider, is_fallback, cost_pico, cost_unavailable,
+              cost_unavailable_reason, cost_source, drift, estimated, prompt_tokens,
+              completion_tokens, total_tokens, cached_tokens, cache_creation_tokens,
+              reasoning_tokens, duration_ms, error_type, corrections, recorded_pico,
+              recorded_unavailable)
+         VALUES (:call_id, :task_id, :task_seq, :started_at, :day, :ended_at, :status, :alias,
+              :category, :runtime_group, :model, :provider, :is_fallback, :cost_pico,
+              :cost_unavailable, :reason, :source, :drift, :estimated, :prompt, :completion, :total,
+              :cached, :cache_creation, :reasoning, :duration_ms, :error_type, :corrections,
+              :recorded_pico, :recorded_unavailable)
+         ON CONFLICT (call_id) DO UPDATE SET
+             ended_at = excluded.ended_at, status = excluded.status, alias = excluded.alias,
+             category = excluded.category, runtime_group = excluded.runtime_group,
+             model = excluded.model, provider = excluded.provider,
+             is_fallback = excluded.is_fallback, cost_pico = excluded.cost_pico,
+             cost_unavailable = excluded.cost_unavailable,
+             cost_unavailable_reason = excluded.cost_unavailable_reason,
+             cost_source = excluded.cost_source, drift = excluded.drift,
+             estimated = excluded.estimated, prompt_tokens = excluded.prompt_tokens,
+             completion_tokens = excluded.completion_tokens, total_tokens = excluded.total_tokens,
+             cached_tokens = excluded.cached_tokens,
+             cache_creation_tokens = excluded.cache_creation_tokens,
+             reasoning_tokens = excluded.reasoning_tokens, duration_ms = excluded.duration_ms,
+             error_type = excluded.error_type, corrections = excluded.corrections,
+             recorded_pico = excluded.recorded_pico,
+             recorded_unavailable = excluded.recorded_unavailable",
+    )?
+    .execute(named_params! {
+        ":call_id": call.call_id.as_str(),
+        ":task_id": call.task_id.as_str(),
+        ":task_seq": to_sql(row.task_seq),
+        ":started_at": call.started_at.to_string(),
+        ":day": call.started_at.day(),
+        ":ended_at": call.ended_at.map(|at| at.to_string()),
+        ":status": call.status.as_str(),
+        ":alias": call.alias,
+        ":category": call.category,
+        ":runtime_group": call.runtime_group,
+        ":model": call.model,
+        ":provider": call.provider,
+        ":is_fallback": call.is_fallback,
+        ":cost_pico": call.cost.map_or(0, event_payloads::Picodollars::get),
+        ":cost_unavailable": row.has_no_cost(),
+        ":reason": call.cost_unavailable_reason,
+        ":source": call.cost_source.as_str(),
+        ":drift": call.drift,
+        ":estimated": call.estimated,
+        ":prompt": count(|tokens| tokens.prompt),
+        ":completion": count(|tokens| tokens.completion),
+        ":total": count(|tokens| tokens.total),
+        ":cached": count(|tokens| tokens.cached),
+        ":cache_creation": count(|tokens| tokens.cache_creation),
+        ":reasoning": count(|tokens| tokens.reasoning),
+        ":duration_ms": call.duration_ms.map(to_sql),
+        ":error_type": call.error_type,
+        ":corrections": to_sql(row.corrections),
+        ":recorded_pico": row.recorded_pico(),
+        ":recorded_unavailable": row.recorded_has_no_cost(),
+    })?;
+    Ok(())
+}
+
+/// Adds changes to the rows of sums.
+pub(crate) fn sums(conn: &Connection, changes: &Changes) -> Result<(), Failure> {
+    if changes.0.is_empty() {
+        return Ok(());
+    }
+    let mut statement = conn.prepare_cached(&add_sums())?;
+    for (key, sums) in &changes.0 {
+        let (cost_usd, cost_pico) = dollars(sums.cost);
+        let (recorded_usd, recorded_pico) = dollars(sums.recorded_cost);
+        let [prompt, completion, total, cached, cache_creation, reasoning] = sums.tokens;
+        statement.execute(params![
+            key.period.as_str(),
+            key.scope,
+            key.alias,
+            key.category,
+            key.model,
+            key.provider,
+            sums.calls,
+            sums.calls_without_cost,
+            sums.fallback_calls,
+            sums.failed_calls,
+            sums.drift_calls,
+            sums.estimated_calls,
+            sums.corrected_calls,
+            cost_usd,
+            cost_pico,
+            recorded_usd,
+            recorded_pico,
+            prompt,
+            completion,
+            total,
+            cached,
+            cache_creation,
+            reasoning,
+        ])?;
+    }
+    Ok(())
+}
+
+fn add_sums() -> String {
+    let places: Vec<String> = (1..=SUMS.len() + 6)
+        .map(|index| format!("?{index}"))
+        .collect();
+    let added = SUMS.map(|name| format!("{name} = {name} + excluded.{name}"));
+    format!(
+        "INSERT INTO cost_sums ({SUM_KEY}, {}) VALUES ({})
+         ON CONFLICT ({SUM_KEY}) DO UPDATE SET {}",
+        SUMS.join(", "),
+        places.join(", "),
+        added.join(", ")
+    )
+}
+
+/// An artifact that came with an event.
+pub(crate) fn artifact(
+    conn: &Connection,
+    event: &Event,
+    artifact: &PreparedArtifact,
+) -> Result<(), Failure> {
+    conn.prepare_cached(
+        "INSERT INTO artifacts
+             (artifact_id, task_id, ts, name, description, parts, storage_ref, size, hash)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?
+    .execute(params![
+        artifact.artifact_id.as_str(),
+        event.task_id.as_str(),
+        event.ts.to_string(),
+        artifact.name,
+        artifact.description,
+        to_json(&[&artifact.part])?,
+        artifact.storage_ref,
+        to_sql(artifact.size),
+        artifact.hash,
+    ])?;
+    Ok(())
+}
+
+/// Our own structures as JSON: each has a JSON form.
+fn to_json<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Database {
+        source: std::sync::Arc::new(error),
+    })
+}
