@@ -167,6 +167,22 @@ pub enum StoreError {
         /// The layout needed.
         needed: i64,
     },
+    /// A store that something is to be copied into holds something else.
+    #[error(
+        "the target holds another log: its event at position {position} is not the source's; copy into an empty database"
+    )]
+    NotACopy {
+        /// The target's last position.
+        position: u64,
+    },
+    /// A question about costs needs single calls that were removed.
+    #[error(
+        "some calls of {when} were pruned, only sums by the hour are left of them; ask for whole hours"
+    )]
+    Pruned {
+        /// The hour, or the task.
+        when: String,
+    },
     /// A sum does not fit its type.
     #[error(
         "the sum of costs or tokens does not fit 64 bits, ask for a shorter time or for more groups"

@@ -123,6 +123,37 @@ impl ArtifactFiles {
         Ok(content)
     }
 
+    /// Copies the file of an artifact into another folder, checked against its row.
+    pub(crate) fn copy(&self, artifact: &Artifact, to: &Self) -> Result<(), StoreError> {
+        let reference = artifact.storage_ref.as_deref().unwrap_or_default();
+        let content = self.read(artifact, reference)?;
+        let mut copy = to.stage(&artifact.task_id, &artifact.artifact_id, &content)?;
+        copy.place()?;
+        copy.keep();
+        Ok(())
+    }
+
+    /// Removes the file of an artifact whose row is gone, and the folder of its task if it was the last.
+    pub(crate) fn remove(&self, artifact: &Artifact) -> Result<(), StoreError> {
+        let Some(reference) = artifact
+            .storage_ref
+            .as_deref()
+            .filter(|text| !text.is_empty())
+        else {
+            return Ok(());
+        };
+        // What is not there, or not in our folder, is not ours to remove.
+        let Ok(path) = self.locate(artifact, reference) else {
+            return Ok(());
+        };
+        fs::remove_file(&path).map_err(io_error("remove", &path))?;
+        if let Some(folder) = path.parent().filter(|folder| *folder != self.dir) {
+            // It fails while other artifacts are in it.
+            let _ = fs::remove_dir(folder);
+        }
+        Ok(())
+    }
+
     /// The file that a row refers to. Old rows hold absolute paths, paths from their program's working
     /// folder, or paths of a data folder that has moved since; whatever they say, only files inside
     /// the artifacts folder are read.

@@ -4,7 +4,7 @@ use event_payloads::{Actor, ArtifactId, EventType, Payload, TaskId};
 use serde_json::Value;
 
 use crate::files::{self, ArtifactFiles, StagedFile};
-use crate::{ArtifactPart, Commit, NewArtifact, NewEvent, Parent, StoreError};
+use crate::{Artifact, ArtifactPart, Commit, NewArtifact, NewEvent, Parent, StoreError};
 
 #[derive(Debug)]
 pub(crate) struct Prepared {
@@ -174,6 +174,24 @@ impl Prepared {
 }
 
 impl PreparedArtifact {
+    /// An artifact of another store.
+    pub(crate) fn copied(
+        row: &Artifact,
+        content: Vec<u8>,
+        limits: ArtifactLimits,
+        files: &ArtifactFiles,
+    ) -> Result<Self, StoreError> {
+        let mime = row.parts.first().map(|part| part.mime.clone());
+        let artifact = NewArtifact {
+            artifact_id: row.artifact_id.clone(),
+            name: row.name.clone(),
+            description: row.description.clone(),
+            mime: mime.unwrap_or_default(),
+            content,
+        };
+        Self::new(&row.task_id, artifact, limits, files)
+    }
+
     fn new(
         task_id: &TaskId,
         artifact: NewArtifact,

@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use crate::books::call::CallRow;
 use crate::books::chain::{Hash, StoredEvent};
-use crate::books::sums::Sums;
+use crate::books::sums::{Period, SumKey, Sums};
+use crate::transfer::StoredTask;
 use crate::{
     Artifact, Call, CallStatus, CostRow, Dimension, OpenCall, Position, StoreError, Task, Tokens,
 };
@@ -348,45 +349,47 @@ pub(crate) fn sums(row: &impl Row) -> Result<Sums, StoreError> {
     read().map_err(|problem| damaged("row of sums", Some("of costs"), problem))
 }
 
+/// Which row of sums it is.
+pub(crate) fn sum_key(row: &impl Row) -> Result<SumKey, StoreError> {
+    let read = || -> Result<SumKey, Problem> {
+        let word = row.text("period")?;
+        let period = Period::EACH
+            .into_iter()
+            .find(|period| period.as_str() == word);
+        Ok(SumKey {
+            period: period.ok_or_else(|| Problem(format!("its period `{word}` is unknown")))?,
+            scope: row.text("scope")?,
+            alias: row.text("alias")?,
+            category: row.text("category")?,
+            model: row.text("model")?,
+            provider: row.text("provider")?,
+        })
+    };
+    read().map_err(|problem| damaged("row of sums", Some("of costs"), problem))
+}
+
+/// A row of `tasks`, each column as it stands.
+pub(crate) fn stored_task(row: &impl Row) -> Result<StoredTask, StoreError> {
+    named(row, "task", "task_id", |row| {
+        Ok(StoredTask {
+            task_id: row.text("task_id")?,
+            created_at: row.text("created_at")?,
+            updated_at: row.text("updated_at")?,
+            status: row.text("status")?,
+            title: row.text("title")?,
+            thread_id: row.text("thread_id")?,
+            scope_id: row.text("scope_id")?,
+            requester: row.text("requester")?,
+            risk_level: row.text("risk_level")?,
+            pointers: row.text("pointers")?,
+        })
+    })
+}
+
 /// The values of a group, in the query's order.
 pub(crate) fn group(row: &impl Row, group_by: &[Dimension]) -> Result<Vec<String>, StoreError> {
     let values = group_by.iter().map(|each| row.text(each.as_str()));
     values
         .collect::<Result<_, _>>()
         .map_err(|problem| damaged("row of sums", Some("of costs"), problem))
-}
-
-/// Puts the parts of an answer together, in the order of their groups.
-#[derive(Debug, Default)]
-pub(crate) struct Answer(std::collections::BTreeMap<Vec<String>, (Sums, u64)>);
-
-impl Answer {
-    pub(crate) fn add(&mut self, group: Vec<String>, sums: &Sums) {
-        self.0.entry(group).or_default().0.add(sums, 1);
-    }
-
-    pub(crate) fn add_open(&mut self, group: Vec<String>, calls: u64) {
-        self.0.entry(group).or_default().1 += calls;
-    }
-
-    /// One row a group; one row in all if nothing is grouped.
-    pub(crate) fn rows(mut self, group_by: &[Dimension]) -> Result<Vec<CostRow>, StoreError> {
-        if group_by.is_empty() {
-            self.0.entry(Vec::new()).or_default();
-        }
-        let rows = self
-            .0
-            .into_iter()
-            .filter(|(group, (sums, open))| group.is_empty() || sums.calls != 0 || *open != 0);
-        rows.map(|(group, (sums, open))| {
-            let key = group_by.iter().copied().zip(group).collect();
-            let row = sums.row(key)?;
-            Ok(CostRow {
-                calls: row.calls + open,
-                open_calls: open,
-                ..row
-            })
-        })
-        .collect()
-    }
 }

@@ -2,9 +2,9 @@
 //! first appear, so that `$1` means the same to either.
 
 use crate::books::cover::Part;
-use crate::books::sums::Period;
+use crate::books::sums::{Period, hour};
 use crate::{CostQuery, Dimension};
-use event_payloads::TaskStatus;
+use event_payloads::{TaskStatus, Timestamp};
 
 pub(crate) const EVENT_COLUMNS: &str = "event_id, task_id, task_seq, ts, type, schema_version, \
      actor, payload, trace_id, span_id, parent_event_id, idempotency_key, position, hash";
@@ -248,4 +248,52 @@ fn grouped(
     let names = names.map(|(dimension, column)| format!("{column} AS {}", dimension.as_str()));
     let select: Vec<String> = sums.into_iter().chain(names).collect();
     conditions.question(&select.join(", "), from, &columns)
+}
+
+/// Two counts that are the same unless calls were pruned.
+#[derive(Debug)]
+pub(crate) struct Witness {
+    /// The hour or the task, for people.
+    pub(crate) when: String,
+    pub(crate) kept: Question,
+    pub(crate) there: Question,
+}
+
+/// What shows whether the calls that a part reads are all there; `None` if it reads sums.
+///
+/// A part of single calls without a task lies within one hour, so one hour's sum is the witness.
+pub(crate) fn witness(query: &CostQuery, part: &Part) -> Option<Witness> {
+    let Part::Calls { from, until } = part else {
+        return None;
+    };
+    let (period, scope) = match (&query.task, from.or(*until)) {
+        (Some(task_id), _) => (Period::Task, task_id.to_string()),
+        (None, Some(_)) => (Period::Hour, hour_of(*from, *until)),
+        (None, None) => return None,
+    };
+    let mut kept = Conditions::default();
+    kept.only("period =", Some(period.as_str().to_owned()));
+    kept.only("scope =", Some(scope.clone()));
+    let mut there = Conditions::default();
+    there.all.push("status <> 'started'".to_owned());
+    if period == Period::Task {
+        there.only("task_id =", Some(scope.clone()));
+    } else {
+        there.only("started_at >=", Some(scope.clone()));
+        // `:` is the character before the minutes, `;` the next after it.
+        there.only("started_at <", Some(format!("{scope};")));
+    }
+    Some(Witness {
+        when: scope,
+        kept: kept.question("CAST(coalesce(sum(calls), 0) AS BIGINT)", "cost_sums", &[]),
+        there: there.question("count(*)", "model_calls", &[]),
+    })
+}
+
+/// The hour that a stretch of less than an hour lies in: one of its ends can stand on the next.
+fn hour_of(from: Option<Timestamp>, until: Option<Timestamp>) -> String {
+    let inside = from.or_else(|| {
+        until.map(|until| Timestamp::from_unix_micros(until.unix_micros().saturating_sub(1)))
+    });
+    inside.map(hour).unwrap_or_default()
 }

@@ -3,12 +3,12 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use event_payloads::{ArtifactId, Event, EventId, EventPage, ModelCallChunk, TaskId};
+use event_payloads::{ArtifactId, Event, EventId, EventPage, ModelCallChunk, TaskId, Timestamp};
 use tokio::sync::watch;
 
 use crate::{
-    Artifact, Call, Commit, CostQuery, CostRow, LogQuery, OpenCall, StoreError, Subscription, Task,
-    TaskQuery,
+    Artifact, Call, Commit, CostQuery, CostRow, LogQuery, OpenCall, Progress, Records,
+    RecordsQuery, StoreError, Subscription, Task, TaskQuery,
 };
 
 /// An append-only log of events with its projections.
@@ -110,6 +110,21 @@ pub trait EventStore: fmt::Debug + Send + Sync {
     /// Computes tasks and calls anew from the events.
     async fn rebuild(&self) -> Result<Rebuilt, StoreError>;
 
+    /// Checks everything: each task's positions and hash chain, tasks, model calls and sums against a
+    /// recount of the events, artifacts against their hashes. What is wrong is in the answer.
+    async fn verify(&self, progress: &Progress) -> Result<Verified, StoreError>;
+
+    /// Removes the events of tasks that ended before a moment, with their calls and artifacts. Sums stay,
+    /// and what makes a repeated request find its task. `TASK_PRUNED` says what was there.
+    async fn prune(&self, before: Timestamp, progress: &Progress) -> Result<Pruned, StoreError>;
+
+    /// Some of its records as they are, for [`copy`](crate::copy).
+    async fn records(&self, query: RecordsQuery, limit: usize) -> Result<Records, StoreError>;
+
+    /// Takes another store's records in, as they are. Those that are there already stay. The projections
+    /// have to be computed with [`rebuild`](Self::rebuild) afterwards.
+    async fn take_in(&self, records: Records) -> Result<(), StoreError>;
+
     /// Records what was handed over, then closes. What comes later gets [`StoreError::Closed`];
     /// a second call does nothing.
     async fn close(&self) -> Result<(), StoreError>;
@@ -144,4 +159,55 @@ pub struct Rebuilt {
     /// Events whose payload has not the shape of its type. What they would have said is missing from
     /// the projections; the end of a call still ends it, without a cost.
     pub undecodable: u64,
+}
+
+/// What a check saw.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Events whose place and hash were checked.
+    pub events: u64,
+    /// Tasks whose row was held against their events.
+    pub tasks: u64,
+    /// Model calls that were held against their events.
+    pub calls: u64,
+    /// Rows of sums that were held against a recount.
+    pub sums: u64,
+    /// Artifacts whose content was read and checked.
+    pub artifacts: u64,
+    /// Events whose payload has not the shape of its type; the chain holds them all the same.
+    pub undecodable: u64,
+    /// What is wrong, in words; the first hundred.
+    pub problems: Vec<String>,
+    /// How many things are wrong.
+    pub problem_count: u64,
+}
+
+impl Verified {
+    /// True if nothing is wrong.
+    #[must_use]
+    pub const fn is_good(&self) -> bool {
+        self.problem_count == 0
+    }
+}
+
+/// What was removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Tasks that have a tombstone now.
+    pub tasks: u64,
+    /// Events removed.
+    pub events: u64,
+    /// Model calls removed; their sums stay.
+    pub calls: u64,
+    /// Artifacts removed.
+    pub artifacts: u64,
+}
+
+impl Pruned {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.tasks += other.tasks;
+        self.events += other.events;
+        self.calls += other.calls;
+        self.artifacts += other.artifacts;
+    }
 }

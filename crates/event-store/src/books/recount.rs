@@ -19,6 +19,8 @@ pub(crate) struct Recounted {
     pub(crate) sums: Changes,
     pub(crate) events: u64,
     pub(crate) undecodable: u64,
+    /// The artifacts that its events speak of.
+    pub(crate) artifacts: Vec<String>,
     /// What is wrong with its events: gaps, broken links.
     pub(crate) problems: Vec<String>,
 }
@@ -57,6 +59,7 @@ impl Recounted {
             sums: Changes::default(),
             events: 0,
             undecodable: 0,
+            artifacts: Vec::new(),
             problems: Vec::new(),
         }
     }
@@ -147,6 +150,9 @@ impl Recounted {
                     let after = call.clone();
                     self.sums.call(Some(&before), &after);
                 }
+            }
+            Some(Payload::ArtifactCreated(created)) => {
+                self.artifacts.push(created.artifact_id.to_string());
             }
             Some(Payload::TaskPruned(pruned)) => {
                 for sums in &pruned.calls {

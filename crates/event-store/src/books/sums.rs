@@ -19,6 +19,8 @@ pub(crate) enum Period {
 }
 
 impl Period {
+    pub(crate) const EACH: [Self; 5] = [Self::All, Self::Month, Self::Day, Self::Hour, Self::Task];
+
     /// The word in SQL.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
@@ -53,6 +55,18 @@ pub(crate) fn hour(moment: Timestamp) -> String {
 }
 
 impl SumKey {
+    /// The row of an hour that a call counts in.
+    pub(crate) fn of_hour(hour: &str, row: &CallRow) -> Self {
+        Self {
+            period: Period::Hour,
+            scope: hour.to_owned(),
+            alias: row.call.alias.clone(),
+            category: row.call.category.clone(),
+            model: row.call.model.clone(),
+            provider: row.call.provider.clone(),
+        }
+    }
+
     /// The rows that what started in an hour counts in.
     fn all_of(hour: &str, task_id: &TaskId, words: [&str; 4]) -> [Self; 5] {
         let day = hour.split('T').next().unwrap_or_default();
@@ -175,6 +189,37 @@ impl Sums {
                 reasoning: pruned.reasoning_tokens,
             }),
         }
+    }
+
+    /// What a tombstone keeps of them.
+    ///
+    /// # Errors
+    /// They do not fit what an event can say.
+    pub(crate) fn to_pruned(self, key: &SumKey) -> Result<PrunedCalls, StoreError> {
+        let row = self.row(Vec::new())?;
+        let usd = |pico: Picodollars| pico.to_usd().map_err(|_| StoreError::Overflow);
+        Ok(PrunedCalls {
+            hour: key.scope.clone(),
+            alias: key.alias.clone(),
+            category: key.category.clone(),
+            model: key.model.clone(),
+            provider: key.provider.clone(),
+            calls: row.calls,
+            calls_without_cost: row.calls_without_cost,
+            fallback_calls: row.fallback_calls,
+            failed_calls: row.failed_calls,
+            drift_calls: row.drift_calls,
+            estimated_calls: row.estimated_calls,
+            corrected_calls: row.corrected_calls,
+            cost_usd: usd(row.cost)?,
+            recorded_cost_usd: usd(row.recorded_cost)?,
+            prompt_tokens: row.tokens.prompt,
+            completion_tokens: row.tokens.completion,
+            total_tokens: row.tokens.total,
+            cached_tokens: row.tokens.cached,
+            cache_creation_tokens: row.tokens.cache_creation,
+            reasoning_tokens: row.tokens.reasoning,
+        })
     }
 
     /// As an answer.

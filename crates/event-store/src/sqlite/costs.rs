@@ -5,10 +5,11 @@ use rusqlite::{Connection, params_from_iter};
 
 use super::failure::Failure;
 use super::row;
-use crate::books::cover::cover;
-use crate::rows::{self, Answer, Row as _};
-use crate::sql::{self, Question};
-use crate::{Call, CostQuery, CostRow};
+use crate::books::answer::Answer;
+use crate::books::cover::{Part, cover};
+use crate::rows::{self, Row as _};
+use crate::sql::{self, Question, Witness};
+use crate::{Call, CostQuery, CostRow, StoreError};
 
 pub(crate) fn calls(conn: &Connection, task_id: &TaskId) -> Result<Vec<Call>, Failure> {
     row::all(conn, &sql::calls(), [task_id.as_str()], |row| {
@@ -21,6 +22,7 @@ pub(crate) fn rollup(conn: &Connection, query: &CostQuery) -> Result<Vec<CostRow
     let snapshot = conn.unchecked_transaction()?;
     let mut answer = Answer::default();
     for part in cover(query) {
+        refuse_pruned(&snapshot, query, &part)?;
         let Question { sql, values } = sql::sums(query, &part);
         let sums = row::all(&snapshot, &sql, params_from_iter(values), |row| {
             Ok((rows::group(row, &query.group_by)?, rows::sums(row)?))
@@ -38,4 +40,19 @@ pub(crate) fn rollup(conn: &Connection, query: &CostQuery) -> Result<Vec<CostRow
         answer.add_open(group, calls);
     }
     Ok(answer.rows(&query.group_by)?)
+}
+
+/// Single calls answer only where none of them was pruned.
+fn refuse_pruned(conn: &Connection, query: &CostQuery, part: &Part) -> Result<(), Failure> {
+    let Some(Witness { when, kept, there }) = sql::witness(query, part) else {
+        return Ok(());
+    };
+    let count = |question: Question| -> Result<i64, Failure> {
+        let values = params_from_iter(question.values);
+        Ok(conn.query_row(&question.sql, values, |row| row.get(0))?)
+    };
+    if count(kept)? == count(there)? {
+        return Ok(());
+    }
+    Err(StoreError::Pruned { when }.into())
 }

@@ -1,17 +1,21 @@
 //! The store in a SQLite file.
 
 mod adopt;
+mod backup;
 mod costs;
 mod facts;
 mod failure;
 mod lock;
 mod open;
 mod options;
+mod prune;
 mod read;
 mod readers;
 mod rebuild;
+mod records;
 mod row;
 mod schema;
+mod verify;
 mod write;
 mod writer;
 
@@ -19,19 +23,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use async_trait::async_trait;
-use event_payloads::{ArtifactId, Event, EventId, EventPage, ModelCallChunk, TaskId};
+use event_payloads::{ArtifactId, Event, EventId, EventPage, ModelCallChunk, TaskId, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use options::SqliteOptions;
 use readers::{Readers, blocking};
-use writer::{Append, Job, Reply};
+use writer::{Append, Intake, Job, Reply};
 
 use crate::files::ArtifactFiles;
 use crate::live::Hub;
 use crate::prepared::{ArtifactLimits, Prepared, look_over};
 use crate::{
     Artifact, Call, Commit, CostQuery, CostRow, EventStore, LogQuery, OpenCall, Orphans, Position,
-    Rebuilt, StoreError, Subscription, Task, TaskQuery,
+    Progress, Pruned, Rebuilt, Records, RecordsQuery, StoreError, Subscription, Task, TaskQuery,
+    Verified,
 };
 
 /// An [`EventStore`] in a SQLite file, with large artifacts in a folder.
@@ -72,6 +77,18 @@ impl SqliteStore {
     #[must_use]
     pub const fn migrated(&self) -> Option<Rebuilt> {
         self.migrated
+    }
+
+    /// Writes a copy of this moment of the store to another place, beside a gateway that goes on. The copy is
+    /// complete when this returns; [`verify`](EventStore::verify) on it says whether it is good.
+    ///
+    /// # Errors
+    /// The place is taken, or a disk failed. A copy that was broken off is not a backup.
+    pub async fn backup(&self, to: SqliteOptions) -> Result<(), StoreError> {
+        let files = self.files.clone();
+        self.readers
+            .run(move |conn| backup::write(conn, &files, &to))
+            .await
     }
 
     fn jobs(&self) -> Result<mpsc::Sender<Job>, StoreError> {
@@ -231,6 +248,55 @@ impl EventStore for SqliteStore {
 
     async fn rebuild(&self) -> Result<Rebuilt, StoreError> {
         self.ask(Job::Rebuild).await
+    }
+
+    async fn verify(&self, progress: &Progress) -> Result<Verified, StoreError> {
+        let (files, progress) = (self.files.clone(), progress.clone());
+        self.readers
+            .run(move |conn| verify::everything(conn, &files, &progress))
+            .await
+    }
+
+    async fn prune(&self, before: Timestamp, progress: &Progress) -> Result<Pruned, StoreError> {
+        let mut pruned = Pruned::default();
+        let mut place = prune::Place::default();
+        loop {
+            let part = self.ask(|reply| Job::Prune(before, place, reply)).await?;
+            pruned.add(part.pruned);
+            progress.add(part.pruned.events);
+            // A file that stays behind is said and no reason to stop.
+            for artifact in &part.artifacts {
+                if let Err(error) = self.files.remove(artifact) {
+                    tracing::warn!(%error, "the file of a pruned artifact stays behind");
+                }
+            }
+            match part.next {
+                Some(next) => place = next,
+                None => return Ok(pruned),
+            }
+        }
+    }
+
+    async fn records(&self, query: RecordsQuery, limit: usize) -> Result<Records, StoreError> {
+        let files = self.files.clone();
+        self.readers
+            .run(move |conn| records::some(conn, &files, &query, limit))
+            .await
+    }
+
+    async fn take_in(&self, records: Records) -> Result<(), StoreError> {
+        let (files, limits) = (self.files.clone(), self.limits);
+        self.ask(|reply| {
+            Job::TakeIn(
+                Box::new(Intake {
+                    records,
+                    files,
+                    limits,
+                }),
+                reply,
+            )
+        })
+        .await
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -116,7 +116,7 @@ fn assemble(
     }
 }
 
-fn make_parent(path: &Path) -> Result<(), StoreError> {
+pub(super) fn make_parent(path: &Path) -> Result<(), StoreError> {
     let Some(parent) = path.parent() else {
         return Ok(());
     };

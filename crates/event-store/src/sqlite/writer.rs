@@ -3,19 +3,21 @@
 
 use std::sync::Arc;
 
-use event_payloads::Event;
+use event_payloads::{Event, Timestamp};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::failure::Failure;
 use super::lock::DatabaseLock;
-use super::{facts, rebuild, write};
+use super::prune::{self, Part, Place};
+use super::{facts, read, rebuild, records, write};
 use crate::books::facts::Needs;
 use crate::books::plan::Planner;
+use crate::files::ArtifactFiles;
 use crate::id::Monotonic;
 use crate::live::Hub;
-use crate::prepared::Prepared;
-use crate::{Clock, Rebuilt, StoreError};
+use crate::prepared::{ArtifactLimits, Prepared};
+use crate::{Clock, Rebuilt, Records, StoreError};
 
 /// The most commits of one transaction: bounds how long the first of them waits for the others.
 const MAX_GROUP: usize = 256;
@@ -31,6 +33,10 @@ pub(crate) enum Job {
     Append(Append),
     Check(Reply<()>),
     Rebuild(Reply<Rebuilt>),
+    /// Remove events of tasks that ended before a moment, going on after a place.
+    Prune(Timestamp, Place, Reply<Part>),
+    /// Records of another store.
+    TakeIn(Box<Intake>, Reply<()>),
     /// A reader of the log has come to a position.
     SaveCursor(String, u64, Reply<()>),
     /// Do what waits already, then end.
@@ -42,6 +48,14 @@ pub(crate) enum Job {
 pub(crate) struct Append {
     pub(crate) commit: Prepared,
     pub(crate) reply: Reply<Vec<Event>>,
+}
+
+/// Records of another store, and where their contents go.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    pub(crate) records: Records,
+    pub(crate) files: ArtifactFiles,
+    pub(crate) limits: ArtifactLimits,
 }
 
 /// What the thread owns. The lock is among it, so that nobody else opens the database for writing
@@ -68,6 +82,10 @@ impl Writer {
                 // A caller that no longer waits for the answer does not need it.
                 Job::Check(reply) => drop(reply.send(self.check())),
                 Job::Rebuild(reply) => drop(reply.send(self.rebuild())),
+                Job::Prune(before, place, reply) => {
+                    drop(reply.send(self.prune(before, &place)));
+                }
+                Job::TakeIn(intake, reply) => drop(reply.send(self.take_in(*intake))),
                 Job::SaveCursor(reader, position, reply) => {
                     drop(reply.send(self.save_cursor(&reader, position)));
                 }
@@ -110,13 +128,7 @@ impl Writer {
     /// One transaction over a group, and where the log ends then. An error means that nothing of it is
     /// stored.
     fn transaction(&mut self, group: &mut [Append]) -> Result<(Vec<Outcome>, u64), StoreError> {
-        self.sql("BEGIN IMMEDIATE")?;
-        let done = self.write(group).map_err(StoreError::from);
-        let done = done.and_then(|done| self.sql("COMMIT").map(|()| done));
-        if done.is_err() {
-            self.roll_back();
-        }
-        done
+        self.all_or_nothing(|writer| writer.write(group))
     }
 
     /// Looks up, plans and writes what a group comes to.
@@ -157,15 +169,48 @@ impl Writer {
         save().map_err(StoreError::from)
     }
 
-    fn rebuild(&self) -> Result<Rebuilt, StoreError> {
+    fn rebuild(&mut self) -> Result<Rebuilt, StoreError> {
+        self.all_or_nothing(|writer| rebuild::everything(&writer.conn))
+    }
+
+    fn prune(&mut self, before: Timestamp, after: &Place) -> Result<Part, StoreError> {
+        let part = self.all_or_nothing(|writer| {
+            let (ids, clock) = (&mut writer.ids, writer.clock.as_ref());
+            prune::some(&writer.conn, before, after, ids, clock)
+        })?;
+        self.hub.reach(part.head);
+        for event in &part.events {
+            self.hub.publish(std::slice::from_ref(event));
+        }
+        Ok(part)
+    }
+
+    fn take_in(&mut self, intake: Intake) -> Result<(), StoreError> {
+        let Intake {
+            records,
+            files,
+            limits,
+        } = intake;
+        let head = self.all_or_nothing(|writer| {
+            records::take_in(&writer.conn, &files, limits, records)?;
+            read::head(&writer.conn)
+        })?;
+        self.hub.reach(head);
+        Ok(())
+    }
+
+    /// Does something in a transaction of its own.
+    fn all_or_nothing<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, Failure>,
+    ) -> Result<T, StoreError> {
         self.sql("BEGIN IMMEDIATE")?;
-        let rebuilt = rebuild::everything(&self.conn)
-            .map_err(StoreError::from)
-            .and_then(|rebuilt| self.sql("COMMIT").map(|()| rebuilt));
-        if rebuilt.is_err() {
+        let done = work(self).map_err(StoreError::from);
+        let done = done.and_then(|done| self.sql("COMMIT").map(|()| done));
+        if done.is_err() {
             self.roll_back();
         }
-        rebuilt
+        done
     }
 
     fn sql(&self, statement: &str) -> Result<(), StoreError> {

@@ -10,6 +10,7 @@ mod commits;
 mod costs;
 mod desk;
 mod failures;
+mod keeping;
 mod live;
 mod old_database;
 mod rebuild;

@@ -2,7 +2,8 @@
 
 use event_payloads::{ArtifactId, Cost, Event, EventType, TaskId, TaskStatus};
 use event_store::{
-    CallStatus, CostQuery, Dimension, EventStore, Rebuilt, SqliteStore, StoreError, TaskQuery,
+    CallStatus, CostQuery, Dimension, EventStore, Progress, Rebuilt, SqliteStore, StoreError,
+    TaskQuery,
 };
 use rusqlite::{Connection, params};
 use tempfile::TempDir;
@@ -45,13 +46,16 @@ fn old_installation() -> (TempDir, Connection) {
     std::fs::create_dir(dir.path().join("sqlite")).unwrap();
     let conn = Connection::open(database(dir.path())).unwrap();
     conn.execute_batch(OLD_LAYOUT).unwrap();
-    for (task_id, day, status) in [(ONE, 1, "SUCCEEDED"), (TWO, 2, "RUNNING")] {
+    for (task_id, day, status, title) in [
+        (ONE, 1, "SUCCEEDED", "What is the capital of France?"),
+        (TWO, 2, "RUNNING", "old"),
+    ] {
         let ts = format!("2026-03-0{day}T12:00:00.000001+00:00");
         conn.execute(
-            "INSERT INTO tasks VALUES (?1, ?2, ?2, ?3, 'old', 'default', 'chat:web:default',
+            "INSERT INTO tasks VALUES (?1, ?2, ?2, ?3, ?4, 'default', 'chat:web:default',
              '{\"channel\": \"web\", \"sender_id\": \"owner\"}', 'low',
              '{\"latest_event_id\": null, \"other\": 1}')",
-            params![task_id, ts, status],
+            params![task_id, ts, status, title],
         )
         .unwrap();
     }
@@ -126,6 +130,10 @@ async fn it_opens_lists_reads_and_adds_up() {
         desk.store.artifact_content(&paris).await.unwrap().unwrap(),
         b"Paris."
     );
+
+    let verified = desk.store.verify(&Progress::default()).await.unwrap();
+    assert_eq!(verified.problems, [""; 0]);
+    assert_eq!((verified.events, verified.calls), (12, 4));
 
     let calls = desk.store.calls(&one).await.unwrap();
     assert_eq!(calls.len(), 1, "the end goes with the start before it");

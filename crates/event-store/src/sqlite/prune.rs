@@ -1,0 +1,135 @@
+//! Removes the events of tasks that ended long ago.
+
+use event_payloads::{Event, TaskId, Timestamp};
+use rusqlite::{Connection, params};
+
+use super::failure::Failure;
+use super::{read, row, write};
+use crate::books::prune::{Candidate, Pruning};
+use crate::id::Monotonic;
+use crate::rows;
+use crate::sql::{self, EVENT_COLUMNS};
+use crate::{Artifact, Clock, Pruned, Task};
+
+/// How many tasks one transaction looks at.
+const TASKS: usize = 100;
+
+/// Where the next part of the work goes on: after the task that was created then.
+pub(crate) type Place = (String, String);
+
+/// A part of the work.
+#[derive(Debug, Default)]
+pub(crate) struct Part {
+    pub(crate) pruned: Pruned,
+    /// `None` if there is no more.
+    pub(crate) next: Option<Place>,
+    /// The tombstones, to be told to followers.
+    pub(crate) events: Vec<Event>,
+    /// Artifacts whose files go, once it is recorded that they did.
+    pub(crate) artifacts: Vec<Artifact>,
+    /// The position of the log's last event.
+    pub(crate) head: u64,
+}
+
+/// Looks at some tasks after a place, and prunes those that ended before a moment.
+pub(crate) fn some(
+    conn: &Connection,
+    before: Timestamp,
+    after: &Place,
+    ids: &mut Monotonic,
+    clock: &dyn Clock,
+) -> Result<Part, Failure> {
+    let mut part = Part {
+        head: read::head(conn)?,
+        ..Part::default()
+    };
+    let tasks = candidates(conn, before, after)?;
+    if tasks.len() == TASKS {
+        part.next = tasks.last().map(|(place, _)| place.clone());
+    }
+    for (_, task) in tasks {
+        one(conn, before, &task, &mut part, ids, clock)?;
+    }
+    Ok(part)
+}
+
+/// Tasks that ended before a moment, by their creation. A row that can not be read stays.
+fn candidates(
+    conn: &Connection,
+    before: Timestamp,
+    (created_at, task_id): &Place,
+) -> Result<Vec<(Place, Task)>, Failure> {
+    let sql = format!(
+        "SELECT {} FROM tasks
+         WHERE created_at < ?1 AND updated_at < ?1 AND status IN ({})
+           AND (created_at, task_id) > (?2, ?3)
+         ORDER BY created_at, task_id LIMIT ?4",
+        sql::TASK_COLUMNS,
+        sql::terminal_states()
+    );
+    let limit = i64::try_from(TASKS).unwrap_or(i64::MAX);
+    let params = params![before.to_string(), created_at, task_id, limit];
+    let found = row::all(conn, &sql, params, |row| {
+        let place = (
+            row.get("created_at").unwrap_or_default(),
+            row.get("task_id").unwrap_or_default(),
+        );
+        Ok((place, rows::task(row)))
+    })?;
+    let readable = found
+        .into_iter()
+        .filter_map(|(place, task)| Some((place, task.ok()?)));
+    Ok(readable.collect())
+}
+
+fn one(
+    conn: &Connection,
+    before: Timestamp,
+    task: &Task,
+    part: &mut Part,
+    ids: &mut Monotonic,
+    clock: &dyn Clock,
+) -> Result<(), Failure> {
+    let task_id = task.task_id.as_str();
+    let sql = format!("SELECT {EVENT_COLUMNS} FROM events WHERE task_id = ?1 ORDER BY task_seq");
+    let events = row::all(conn, &sql, [task_id], |row| rows::stored_event(row))?;
+    let calls = row::all(conn, &sql::calls(), [task_id], |row| rows::call(row))?;
+    let artifacts = read::artifacts(conn, &task.task_id)?;
+    let candidate = Candidate {
+        task_id: &task.task_id,
+        status: task.status,
+        events: &events,
+        calls: &calls,
+        artifacts: count(artifacts.len()),
+    };
+    let Some(pruning) = candidate.prune(before, part.head + 1, ids, clock)? else {
+        return Ok(());
+    };
+    part.head += 1;
+    part.pruned.add(Pruned {
+        tasks: 1,
+        events: rows::from_sql(pruning.last_seq - pruning.first_seq + 1),
+        calls: count(calls.len()),
+        artifacts: count(artifacts.len()),
+    });
+    part.artifacts.extend(artifacts);
+    part.events.push(remove(conn, &task.task_id, pruning)?);
+    Ok(())
+}
+
+fn count(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
+
+fn remove(conn: &Connection, task_id: &TaskId, pruning: Pruning) -> Result<Event, Failure> {
+    let id = task_id.as_str();
+    conn.prepare_cached("DELETE FROM model_calls WHERE task_id = ?1")?
+        .execute([id])?;
+    conn.prepare_cached("DELETE FROM artifacts WHERE task_id = ?1")?
+        .execute([id])?;
+    conn.prepare_cached("DELETE FROM events WHERE task_id = ?1 AND task_seq BETWEEN ?2 AND ?3")?
+        .execute(params![id, pruning.first_seq, pruning.last_seq])?;
+    write::event(conn, &pruning.tombstone)?;
+    write::task(conn, task_id, &pruning.task)?;
+    Ok(pruning.event)
+}
