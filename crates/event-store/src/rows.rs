@@ -10,9 +10,7 @@ use crate::books::call::CallRow;
 use crate::books::chain::{Hash, StoredEvent};
 use crate::books::sums::{Period, SumKey, Sums};
 use crate::transfer::StoredTask;
-use crate::{
-    Artifact, Call, CallStatus, CostRow, Dimension, OpenCall, Position, StoreError, Task, Tokens,
-};
+use crate::{Artifact, Call, CallStatus, Dimension, OpenCall, Position, StoreError, Task, Tokens};
 
 /// A row of a result, read by the names of its columns.
 pub(crate) trait Row {
