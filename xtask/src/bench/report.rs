@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::store::{Appends, Growth};
 use super::streams::Streams;
 
 /// A whole run.
@@ -21,6 +22,10 @@ pub(super) struct Report {
     pub(super) commits: Vec<CommitLevel>,
     /// Absent if this part was left out, as the lists are empty then.
     pub(super) streams: Option<Streams>,
+    /// Empty if this part was left out.
+    pub(super) appends: Vec<Appends>,
+    /// Likewise.
+    pub(super) growth: Vec<Growth>,
     pub(super) memory: Vec<Memory>,
     pub(super) recorded: Vec<Recorded>,
     pub(super) notes: Vec<String>,

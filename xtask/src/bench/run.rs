@@ -13,7 +13,7 @@ use super::load::Post;
 use super::process::Upstream;
 use super::report::{Machine, Plan, Report};
 use super::streams::Streamed;
-use super::{Args, Part, calls, disk, machine, prices, streams, upstream};
+use super::{Args, Part, calls, disk, machine, prices, store, streams, upstream};
 use crate::steps;
 
 /// Where a call goes.
@@ -53,6 +53,19 @@ pub(super) async fn measure(args: &Args, built: &Built) -> Result<Report> {
     if args.measures(Part::Streams) {
         streamed = Box::pin(streams::measure(built, data.path(), with_proxy, args.quick)).await?;
     }
+    let mut appends = Vec::new();
+    if args.measures(Part::Store) {
+        appends = store::appends(data.path(), args.quick).await?;
+    }
+    let mut growth = Vec::new();
+    if args.measures(Part::Growth) {
+        let sizes: &[u64] = if args.quick {
+            &[600, 6_000]
+        } else {
+            &[10_000, 1_000_000, 10_000_000]
+        };
+        growth = store::growth(data.path(), sizes, args.quick).await?;
+    }
     let mut recorded = calls.recorded;
     recorded.extend(streamed.recorded);
     let mut errors = calls.errors;
@@ -72,6 +85,8 @@ pub(super) async fn measure(args: &Args, built: &Built) -> Result<Report> {
         gateway: calls.gateway,
         commits: calls.commits,
         streams: streamed.streams,
+        appends,
+        growth,
         memory: calls.memory,
         recorded,
         duration_s: started.elapsed().as_secs_f64(),

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::report::{ClientLevel, CommitLevel, Figures, GatewayLevel, Memory, Prices, Report};
-use super::streams;
+use super::{store, streams};
 
 /// The whole report as plain text.
 pub(super) fn render(report: &Report) -> String {
@@ -27,6 +27,10 @@ fn write_all(text: &mut String, report: &Report) -> std::fmt::Result {
     if let Some(streams) = &report.streams {
         streams::write_all(text, streams)?;
     }
+    if !report.appends.is_empty() {
+        store::write_appends(text, &report.appends)?;
+    }
+    store::write_growth(text, &report.growth)?;
     writeln!(text, "\nBooks against answers")?;
     for each in &report.recorded {
         writeln!(

@@ -50,10 +50,11 @@ const BELOW_GATEWAY: [&str; 9] = [
 ];
 
 /// Schemas, the real parts, and what `cargo xtask bench` measures by itself.
-const TASKS: [&str; 6] = [
+const TASKS: [&str; 7] = [
     "event-payloads",
     "real-stack",
     "cost-tracker",
+    "event-store",
     "provider-core",
     "provider-litellm",
     "sse-reader",

@@ -1,0 +1,38 @@
+//! The event store: durable commits beside the raw database doing the same, and what ten million events
+//! do to it.
+
+mod appends;
+mod fill;
+mod growth;
+mod raw_sqlite;
+mod report;
+mod table;
+mod work;
+
+use std::path::Path;
+
+use anyhow::Result;
+
+pub(super) use report::{Appends, Growth};
+pub(super) use table::{write_appends, write_growth};
+
+/// How many commit at once.
+const WRITERS: [usize; 3] = [1, 16, 64];
+
+/// Durable commits at each number of writers, with the raw database in turns.
+pub(super) async fn appends(data: &Path, quick: bool) -> Result<Vec<Appends>> {
+    let mut levels = Vec::new();
+    for writers in WRITERS {
+        levels.push(appends::measure(data, writers, quick).await?);
+    }
+    Ok(levels)
+}
+
+/// The same questions to a store of each size.
+pub(super) async fn growth(data: &Path, events: &[u64], quick: bool) -> Result<Vec<Growth>> {
+    let mut sizes = Vec::new();
+    for events in events {
+        sizes.push(growth::measure(data, *events, quick).await?);
+    }
+    Ok(sizes)
+}
