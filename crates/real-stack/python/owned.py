@@ -3,12 +3,18 @@
     python owned.py litellm ARGS...        the LiteLLM Proxy's own command line
     python owned.py model GGUF PORT        llama.cpp's HTTP server on the loopback address
     python owned.py exec PROGRAM ARGS...   any program, as a child in the same process group
+    python owned.py keep USER FOLDER PROGRAM ARGS...
+                                           a program with a FOLDER for its data, run as USER (empty: as we are)
 
 Standard input is a pipe that only the owner holds open. When it closes, the owner is gone, however it
 went, and the whole process group goes with it. That works on every Unix, unlike a parent-death signal.
+A program with a folder gets SIGQUIT first, which makes Postgres end at once and take its shared memory
+along, and its folder is removed.
 """
 
 import os
+import pwd
+import shutil
 import signal
 import subprocess
 import sys
@@ -71,6 +77,44 @@ def execute(arguments):
     sys.exit(child.wait())
 
 
+def as_user(name):
+    """What makes a child of root run as another user: Postgres refuses to run as root."""
+    if not name:
+        return {}
+    user = pwd.getpwnam(name)
+    groups = os.getgrouplist(name, user.pw_gid)
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": groups}
+
+
+def keep(arguments):
+    user, folder, *program = arguments
+    environment = {**os.environ, "HOME": folder}
+    child = subprocess.Popen(
+        program, stdin=subprocess.DEVNULL, cwd=folder, env=environment, **as_user(user)
+    )
+    # Each of these reaches the program itself, as part of the group.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, lambda *_: None)
+    owner_gone, ended = threading.Event(), threading.Event()
+
+    def watch():
+        while os.read(0, 1):
+            pass
+        owner_gone.set()
+        child.send_signal(signal.SIGQUIT)
+        if not ended.wait(10):
+            os.killpg(os.getpgrp(), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
+    status = child.wait()
+    ended.set()
+    if owner_gone.is_set():
+        shutil.rmtree(folder, ignore_errors=True)
+    sys.exit(status)
+
+
 if __name__ == "__main__":
+    if sys.argv[1] == "keep":
+        keep(sys.argv[2:])
     threading.Thread(target=end_with_owner, daemon=True).start()
     {"litellm": litellm, "model": model, "exec": execute}[sys.argv[1]](sys.argv[2:])

@@ -136,8 +136,9 @@ fn ensure_weights(
 mod tests {
     use super::*;
     use crate::clients::CLIENTS;
+    use crate::servers::SERVERS;
 
-    const SPECS: [Spec; 3] = [LITELLM, MODEL, CLIENTS];
+    const SPECS: [Spec; 4] = [LITELLM, MODEL, CLIENTS, SERVERS];
 
     #[test]
     fn no_lock_holds_a_stolen_release_or_a_foreign_source() {
@@ -163,7 +164,7 @@ mod tests {
                 .split("\n")
                 .filter(|line| line.contains("=="))
                 .collect();
-            assert!(packages.len() > 5);
+            assert!(!packages.is_empty());
             for package in packages.iter().filter(|line| !line.starts_with('#')) {
                 assert!(package.ends_with('\\'), "{package}");
             }

@@ -18,6 +18,33 @@ pub enum StackError {
         tried: String,
     },
 
+    /// No whole installation of Postgres was found.
+    #[error(
+        "no Postgres with its client found (tried {tried}the PATH and the folders of packages); install it \
+         (Debian and Ubuntu: `apt install postgresql`, macOS: `brew install postgresql@17`), or set \
+         OCTO_POSTGRES_BIN to the folder that has `postgres`, `initdb`, `psql` and `pg_basebackup`"
+    )]
+    NoPostgres {
+        /// The folders that were looked at and lack something.
+        tried: String,
+    },
+
+    /// Postgres refuses to run as root, and the user of its package is not there.
+    #[error(
+        "Postgres does not run as root, and there is no user `{user}`; make it, or run this as another user"
+    )]
+    NoPostgresUser {
+        /// The user that was looked for.
+        user: &'static str,
+    },
+
+    /// Postgres refused what it was asked.
+    #[error("Postgres did not do it: {reason}")]
+    Query {
+        /// What it said.
+        reason: String,
+    },
+
     /// A step of the set-up failed.
     #[error("{step} failed ({outcome}); {way_out}; log: {log}\n{tail}", log = log.display())]
     SetUp {

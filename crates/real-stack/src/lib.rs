@@ -1,8 +1,8 @@
-//! The real parts as owned processes: a LiteLLM Proxy and a local language model, no key needed. And the
-//! clients that other people wrote, to call them with.
+//! The real parts as owned processes: a LiteLLM Proxy and a local language model, no key needed, and a Postgres
+//! server. And the clients that other people wrote, to call the proxy with.
 //!
-//! Everything comes from the package indexes of Python and npm, pinned by hash, and lives under
-//! `target/real-stack/`. A part listens on a free port of the loopback address and ends when it is told to, when its handle is
+//! All but Postgres, which the machine has to have, comes from the package indexes of Python and npm, pinned
+//! by hash, and lives under `target/real-stack/`. A part listens on a free port of the loopback address and ends when it is told to, when its handle is
 //! dropped, and when the process that started it dies, however that happens.
 //!
 //! ```no_run
@@ -29,15 +29,19 @@ mod clients;
 mod environments;
 mod error;
 mod exchange;
+mod family;
 mod layout;
 mod log;
 mod model;
 mod node;
 mod port;
+mod postgres;
+mod probe;
 mod process;
 mod proxy;
 mod python;
 mod server;
+mod servers;
 mod setup;
 mod venv;
 
@@ -47,4 +51,6 @@ pub use error::StackError;
 pub use exchange::{Answer, Exchange};
 pub use layout::workspace_root;
 pub use model::LocalModel;
+pub use postgres::Postgres;
 pub use proxy::{LiteLlmProxy, ProxyConfig, ProxyOptions};
+pub use servers::Servers;

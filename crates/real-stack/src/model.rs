@@ -1,6 +1,10 @@
 //! The local model: llama.cpp's HTTP server with Gemma 3 270M.
 
-use crate::server::{Probe, Recipe, Server, controls};
+use rustix::process::Signal;
+
+use crate::probe::Probe;
+use crate::process::Leader;
+use crate::server::{Recipe, Server, controls};
 use crate::{Environments, StackError};
 
 /// A running local model with an OpenAI-compatible API. It asks for no key and answers to any model name.
@@ -21,10 +25,12 @@ impl LocalModel {
         let recipe = Recipe {
             part: "the local model",
             log_name: "model",
+            end_signal: Signal::TERM,
+            leader: Leader::Part,
             python: environments.model_python(),
             arguments: vec!["model".into(), environments.gguf().into()],
             environment: Vec::new(),
-            probe: Probe {
+            probe: Probe::Http {
                 path: "/v1/models",
                 key: String::new(),
                 expects: "gemma-3-270m",

@@ -1,17 +1,21 @@
 //! A process that this one owns: it ends when it is told to, when its handle is dropped, and when we die.
 
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid,
+};
 
-use crate::StackError;
 use crate::layout::OWNED;
 use crate::log::Log;
+use crate::{StackError, family};
 
-/// How long a process may take to end after SIGTERM before it gets SIGKILL.
+/// How long a process may take to end when it is asked to before it gets SIGKILL.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// How often the end of a process is looked for.
@@ -38,6 +42,9 @@ const INHERITED: &[&str] = &[
 /// What to start. No `Debug`: the environment carries keys.
 pub(crate) struct Launch<'a> {
     pub(crate) part: &'static str,
+    /// What asks it to end, in order and soon.
+    pub(crate) end_signal: Signal,
+    pub(crate) leader: Leader,
     pub(crate) python: &'a Path,
     /// Arguments of `owned.py`.
     pub(crate) arguments: Vec<OsString>,
@@ -46,10 +53,21 @@ pub(crate) struct Launch<'a> {
     pub(crate) log: Log,
 }
 
-/// A running process and all that it started, as one process group.
+/// Who is the first of a part's processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leader {
+    /// The part itself.
+    Part,
+    /// A process that only waits for the part, and reaps it.
+    Keeper,
+}
+
+/// A running process and all that it started.
 #[derive(Debug)]
 pub(crate) struct OwnedProcess {
     part: &'static str,
+    end_signal: Signal,
+    leader: Leader,
     child: Child,
     log: Log,
 }
@@ -85,6 +103,8 @@ impl OwnedProcess {
             .map_err(StackError::io(format!("start {}", launch.part)))?;
         Ok(Self {
             part: launch.part,
+            end_signal: launch.end_signal,
+            leader: launch.leader,
             child,
             log: launch.log,
         })
@@ -105,12 +125,12 @@ impl OwnedProcess {
             .map_err(StackError::io(format!("look after {}", self.part)))
     }
 
-    /// SIGTERM, then SIGKILL after a limit; returns when it is gone and reaped.
+    /// Asks it to end, SIGKILL after a limit; returns when it is gone and reaped.
     pub(crate) async fn stop(&mut self) -> Result<(), StackError> {
         if self.ended()?.is_some() {
             return Ok(());
         }
-        self.signal(Signal::TERM);
+        self.signal(self.end_signal);
         let since = Instant::now();
         while since.elapsed() < GRACE && !self.waits_to_be_reaped() {
             tokio::time::sleep(POLL).await;
@@ -120,16 +140,47 @@ impl OwnedProcess {
         self.kill()
     }
 
-    /// SIGKILL to the whole group, and reaped.
+    /// As [`stop`](Self::stop) with another signal, for a destructor: it blocks.
+    pub(crate) fn end_by(&mut self, signal: Signal) -> Result<(), StackError> {
+        if self.ended()?.is_some() {
+            return Ok(());
+        }
+        self.signal(signal);
+        self.wait_a_while();
+        self.kill()
+    }
+
+    /// SIGKILL to it and to all that it started, as if the machine had lost its power; and reaped.
     pub(crate) fn kill(&mut self) -> Result<(), StackError> {
         if self.ended()?.is_some() {
             return Ok(());
         }
+        // Held still first: it starts nobody new, and the number of a child that ends stays taken.
+        self.signal(Signal::STOP);
+        let family = family::descendants(self.id());
+        for process in family.iter().flatten().copied().filter_map(number) {
+            let _gone = kill_process(process, Signal::KILL);
+        }
+        if self.leader == Leader::Keeper {
+            // It reaps the part: whoever else inherits it may take its time, and as long as a dead Postgres
+            // has a number, the next one refuses to start.
+            self.signal(Signal::CONT);
+            self.wait_a_while();
+        }
         self.signal(Signal::KILL);
-        let outcome = self.child.wait();
-        outcome
-            .map(drop)
-            .map_err(StackError::io(format!("wait for {} to end", self.part)))
+        let action = format!("see all of {} end", self.part);
+        let ended = self.child.wait().map(drop);
+        ended
+            .and_then(|()| gone(&family?))
+            .map_err(StackError::io(action))
+    }
+
+    /// Until it has ended, or for so long.
+    fn wait_a_while(&self) {
+        let since = Instant::now();
+        while since.elapsed() < GRACE && !self.waits_to_be_reaped() {
+            thread::sleep(POLL);
+        }
     }
 
     fn waits_to_be_reaped(&self) -> bool {
@@ -139,7 +190,7 @@ impl OwnedProcess {
     }
 
     fn group(&self) -> Option<Pid> {
-        i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)
+        number(self.child.id())
     }
 
     /// To the whole group. An error means that nobody is left in it, which is what was wanted.
@@ -148,6 +199,22 @@ impl OwnedProcess {
             let _gone = kill_process_group(group, signal);
         }
     }
+}
+
+fn number(process: u32) -> Option<Pid> {
+    i32::try_from(process).ok().and_then(Pid::from_raw)
+}
+
+/// Waits for killed processes that are not our children, so that nobody reports their end to us.
+fn gone(processes: &[u32]) -> io::Result<()> {
+    let since = Instant::now();
+    while !family::alive(processes)?.is_empty() {
+        if since.elapsed() > GRACE {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        thread::sleep(POLL);
+    }
+    Ok(())
 }
 
 impl Drop for OwnedProcess {

@@ -5,10 +5,13 @@ use std::fmt;
 use std::io::Write as _;
 use std::path::PathBuf;
 
+use rustix::process::Signal;
 use tempfile::NamedTempFile;
 
 use crate::layout::Layout;
-use crate::server::{Probe, Recipe, Server, controls};
+use crate::probe::Probe;
+use crate::process::Leader;
+use crate::server::{Recipe, Server, controls};
 use crate::{Environments, StackError};
 
 /// The proxy's configuration.
@@ -73,10 +76,12 @@ impl LiteLlmProxy {
         let recipe = Recipe {
             part: "LiteLLM Proxy",
             log_name: "litellm",
+            end_signal: Signal::TERM,
+            leader: Leader::Part,
             python: environments.litellm_python(),
             arguments,
             environment: environment(&options.master_key, options.env),
-            probe: Probe {
+            probe: Probe::Http {
                 path: "/v1/models",
                 key: options.master_key.clone(),
                 expects: "\"data\"",

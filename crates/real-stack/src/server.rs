@@ -4,10 +4,13 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+
 use crate::layout::Layout;
 use crate::log::Log;
-use crate::process::{Launch, OwnedProcess};
-use crate::{Exchange, StackError, port};
+use crate::probe::Probe;
+use crate::process::{Launch, Leader, OwnedProcess};
+use crate::{StackError, port};
 
 /// How long a part may take until it answers.
 const READY_WITHIN: Duration = Duration::from_secs(120);
@@ -23,18 +26,14 @@ pub(crate) struct Recipe {
     pub(crate) part: &'static str,
     /// First part of the log's file name.
     pub(crate) log_name: &'static str,
+    /// What asks it to end, in order and soon.
+    pub(crate) end_signal: Signal,
+    pub(crate) leader: Leader,
     pub(crate) python: PathBuf,
     /// Arguments of `owned.py`; the port follows as the last one.
     pub(crate) arguments: Vec<OsString>,
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) probe: Probe,
-}
-
-/// What to ask, and what a good answer contains: a foreign server on our port does not pass for ours.
-pub(crate) struct Probe {
-    pub(crate) path: &'static str,
-    pub(crate) key: String,
-    pub(crate) expects: &'static str,
 }
 
 /// A started server.
@@ -83,6 +82,11 @@ impl Server {
         self.process.stop().await
     }
 
+    /// As [`stop`](Self::stop) with another signal, for a destructor: it blocks.
+    pub(crate) fn end_by(&mut self, signal: Signal) -> Result<(), StackError> {
+        self.process.end_by(signal)
+    }
+
     pub(crate) fn kill(&mut self) -> Result<(), StackError> {
         self.process.kill()
     }
@@ -107,7 +111,7 @@ impl Server {
         let since = Instant::now();
         let mut probe = String::from("none answered yet");
         while since.elapsed() < READY_WITHIN {
-            let answer = self.probe().await;
+            let answer = self.recipe.probe.ask(self.port, self.process.id()).await;
             self.check_alive()?;
             match answer {
                 Ok(()) => return Ok(()),
@@ -123,19 +127,6 @@ impl Server {
             log: log.path().to_path_buf(),
             tail: log.tail(),
         })
-    }
-
-    async fn probe(&self) -> Result<(), String> {
-        let probe = &self.recipe.probe;
-        let url = format!("http://127.0.0.1:{}{}", self.port, probe.path);
-        let exchange = Exchange::get(url)
-            .bearer(&probe.key)
-            .within(Duration::from_secs(5));
-        let answer = exchange.send().await.map_err(|error| error.to_string())?;
-        if answer.status.is_success() && answer.text().contains(probe.expects) {
-            return Ok(());
-        }
-        Err(format!("{} answered {}", probe.path, answer.status))
     }
 
     fn check_alive(&mut self) -> Result<(), StackError> {
@@ -157,6 +148,8 @@ fn launch(recipe: &Recipe, layout: &Layout, port: u16) -> Result<OwnedProcess, S
     arguments.push(port.to_string().into());
     OwnedProcess::start(Launch {
         part: recipe.part,
+        end_signal: recipe.end_signal,
+        leader: recipe.leader,
         python: &recipe.python,
         arguments,
         environment: &recipe.environment,
@@ -190,7 +183,7 @@ macro_rules! controls {
                 self.server.is_running()
             }
 
-            /// SIGTERM, after 10 s SIGKILL; returns when it is gone and reaped. Stopping twice is fine.
+            /// Asks it to end in order, after 10 s SIGKILL; returns when it is gone and reaped. Stopping twice is fine.
             ///
             /// # Errors
             ///
@@ -199,7 +192,7 @@ macro_rules! controls {
                 self.server.stop().await
             }
 
-            /// SIGKILL: what a crash looks like from outside.
+            /// SIGKILL to all of its processes: what a crash looks like from outside.
             ///
             /// # Errors
             ///

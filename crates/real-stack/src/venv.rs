@@ -33,7 +33,12 @@ pub(crate) struct Venv {
 
 impl Venv {
     pub(crate) fn python(&self) -> PathBuf {
-        self.folder.join("bin").join("python")
+        self.program("python")
+    }
+
+    /// A program that one of its packages brings.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.folder.join("bin").join(name)
     }
 
     /// Where its packages are: `lib/pythonX.Y/site-packages`.
