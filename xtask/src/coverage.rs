@@ -3,11 +3,13 @@
 mod report;
 
 use std::collections::BTreeSet;
+use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
+use crate::parts::{self, Needs};
 use crate::steps::{note, step};
-use crate::{commands, parts, tools};
+use crate::{commands, tools};
 use real_stack::workspace_root;
 
 /// The crates that are measured: all that a model call goes through below the gateway.
@@ -36,7 +38,6 @@ pub(crate) struct Args {}
 /// Runs the task.
 pub(crate) fn run() -> Result<()> {
     tools::ensure(&tools::TARPAULIN)?;
-    // The interpreters are enough: what needs the running parts is the gateway's.
     let environments = parts::environments()?;
     step("line coverage", || {
         let mut command = commands::cargo(&[
@@ -67,7 +68,11 @@ pub(crate) fn run() -> Result<()> {
         let folder = workspace_root().join(FOLDER);
         std::fs::create_dir_all(&folder)
             .with_context(|| format!("cannot make {}", folder.display()))?;
-        commands::run(command)?;
+        // Postgres and NATS, for the tests of what keeps something in them; the model and the proxy are the
+        // gateway's.
+        let line = commands::line(&command);
+        let code = parts::run_beside(command, Needs::Servers)?;
+        ensure!(code == ExitCode::SUCCESS, "`{line}` failed");
 
         let path = folder.join("tarpaulin-report.json");
         let text = std::fs::read_to_string(&path)

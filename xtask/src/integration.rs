@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::{commands, parts};
+use crate::commands;
+use crate::parts::{self, Needs};
 
 /// The test targets: package and name.
 const TARGETS: [(&str, &str); 4] = [
@@ -29,5 +30,5 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         command.args(["-p", package, "--test", target]);
     }
     command.args(&args.cargo_test);
-    parts::run_beside(command)
+    parts::run_beside(command, Needs::Everything)
 }

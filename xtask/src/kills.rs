@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::{commands, parts};
+use crate::commands;
+use crate::parts::{self, Needs};
 
 /// Kill the real model and the real proxy in the middle of streams, many times
 ///
@@ -33,5 +34,5 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         "--nocapture",
     ]);
     command.env("OCTO_TEST_KILLS", args.times.to_string());
-    parts::run_beside(command)
+    parts::run_beside(command, Needs::Chain)
 }

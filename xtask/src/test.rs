@@ -4,12 +4,14 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::{commands, parts};
+use crate::commands;
+use crate::parts::{self, Needs};
 
 /// Run every test, doctests and the integration on the real parts included
 ///
-/// Sets up the pinned LiteLLM Proxy and a small language model under `target/` (the first time takes
-/// minutes, later seconds), starts both on free loopback ports, runs `cargo test` and ends them.
+/// Sets up the pinned LiteLLM Proxy, a small language model and NATS under `target/` (the first time takes
+/// minutes, later seconds), starts them and the machine's Postgres on free loopback ports, runs `cargo test`
+/// and ends them.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Args {
     /// Handed on to `cargo test`: `cargo xtask test -- NAME`, `cargo xtask test -- -p event-store`
@@ -25,5 +27,5 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         command.arg("--workspace");
     }
     command.args(&args.cargo_test);
-    parts::run_beside(command)
+    parts::run_beside(command, Needs::Everything)
 }
