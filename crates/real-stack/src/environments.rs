@@ -136,9 +136,10 @@ fn ensure_weights(
 mod tests {
     use super::*;
     use crate::clients::CLIENTS;
+    use crate::postgres::PACKAGE;
     use crate::servers::SERVERS;
 
-    const SPECS: [Spec; 4] = [LITELLM, MODEL, CLIENTS, SERVERS];
+    const SPECS: [Spec; 5] = [LITELLM, MODEL, CLIENTS, SERVERS, PACKAGE];
 
     #[test]
     fn no_lock_holds_a_stolen_release_or_a_foreign_source() {

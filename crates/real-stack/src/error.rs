@@ -18,24 +18,25 @@ pub enum StackError {
         tried: String,
     },
 
-    /// No whole installation of Postgres was found.
+    /// The folder that was named for Postgres is not one.
     #[error(
-        "no Postgres with its client found (tried {tried}the PATH and the folders of packages); install it \
-         (Debian and Ubuntu: `apt install postgresql`, macOS: `brew install postgresql@17`), or set \
-         OCTO_POSTGRES_BIN to the folder that has `postgres`, `initdb`, `psql` and `pg_basebackup`"
+        "OCTO_POSTGRES_BIN is {folder}, which has no {missing}; name the folder with all of Postgres's programs, \
+         or unset it to use the machine's own", folder = folder.display()
     )]
     NoPostgres {
-        /// The folders that were looked at and lack something.
-        tried: String,
+        /// The folder.
+        folder: PathBuf,
+        /// The programs that it lacks.
+        missing: String,
     },
 
-    /// Postgres refuses to run as root, and the user of its package is not there.
+    /// Postgres refuses to run as root, and there is nobody to run it.
     #[error(
-        "Postgres does not run as root, and there is no user `{user}`; make it, or run this as another user"
+        "Postgres does not run as root, and no user of these is there: {tried}; make one, or do not be root"
     )]
     NoPostgresUser {
-        /// The user that was looked for.
-        user: &'static str,
+        /// The users that were looked for.
+        tried: String,
     },
 
     /// Postgres refused what it was asked.

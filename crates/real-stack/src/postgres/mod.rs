@@ -12,6 +12,8 @@ use crate::process::Leader;
 use crate::server::{Recipe, Server, controls};
 use crate::{Servers, StackError};
 use cluster::Cluster;
+#[cfg(test)]
+pub(crate) use programs::PACKAGE;
 pub(crate) use programs::Programs;
 
 /// The role of every server: its superuser, without a password.
@@ -37,14 +39,13 @@ const SETTINGS: [&str; 7] = [
 pub struct Postgres {
     server: Server,
     cluster: Cluster,
-    programs: Programs,
 }
 
 impl Postgres {
     /// Makes a data folder, starts a server on a free loopback port and waits until it takes connections
     /// (about 1 s, 120 s at most). Making the folder blocks.
     ///
-    /// When we are root, the server runs as the user `postgres`.
+    /// When we are root, the server runs as the user `postgres`, or `nobody` if there is none.
     ///
     /// # Errors
     ///
@@ -56,8 +57,7 @@ impl Postgres {
     }
 
     async fn run(servers: &Servers, cluster: Cluster) -> Result<Self, StackError> {
-        let programs = servers.postgres().clone();
-        let mut arguments = cluster.keep(&programs);
+        let mut arguments = cluster.keep();
         for setting in SETTINGS {
             arguments.extend(["-c".into(), setting.into()]);
         }
@@ -76,11 +76,7 @@ impl Postgres {
             },
         };
         let server = Server::start(recipe, servers.layout().clone()).await?;
-        Ok(Self {
-            server,
-            cluster,
-            programs,
-        })
+        Ok(Self { server, cluster })
     }
 
     /// The database that is there from the start, as its superuser: `postgres://octo@127.0.0.1:PORT/postgres`.
@@ -115,7 +111,7 @@ impl Postgres {
     ///
     /// [`StackError::Query`] with what the server said.
     pub fn query(&self, sql: &str) -> Result<String, StackError> {
-        let mut command = Command::new(self.programs.path("psql"));
+        let mut command = Command::new(self.cluster.programs().path("psql"));
         command
             .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align"])
             .args(["--set", "ON_ERROR_STOP=1", "--command", sql, "--dbname"])

