@@ -127,6 +127,37 @@ async fn it_is_as_durable_as_a_server_in_production() {
 }
 
 #[tokio::test]
+async fn a_standby_takes_the_place_of_a_killed_primary_and_has_all_that_was_confirmed() {
+    let servers = servers();
+    let mut primary = Postgres::start(&servers).await.unwrap();
+    let standby = Postgres::standby(&servers, &primary).await.unwrap();
+    primary
+        .query("alter system set synchronous_standby_names = '*'")
+        .unwrap();
+    primary.query("select pg_reload_conf()").unwrap();
+    let state = "select sync_state from pg_stat_replication";
+    let since = Instant::now();
+    while primary.query(state).unwrap() != "sync" {
+        assert!(
+            since.elapsed() < Duration::from_secs(30),
+            "it is not in step"
+        );
+    }
+    primary
+        .query("create table kept (id int); insert into kept values (7)")
+        .unwrap();
+    let refused = standby.query("create table other (id int)").unwrap_err();
+    assert!(refused.to_string().contains("read-only"), "{refused}");
+
+    primary.kill().unwrap();
+    standby.promote().unwrap();
+    standby.query("insert into kept values (8)").unwrap();
+    let kept = "select string_agg(id::text, ' ' order by id) from kept";
+    assert_eq!(standby.query(kept).unwrap(), "7 8");
+    assert!(standby.promote().is_err(), "it is no standby any more");
+}
+
+#[tokio::test]
 async fn nothing_is_left_of_a_server_however_it_went() {
     let servers = servers();
     let dropped = Postgres::start(&servers).await.unwrap();

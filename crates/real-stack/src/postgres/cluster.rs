@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::chown;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
@@ -41,7 +41,8 @@ impl Cluster {
         Ok(cluster)
     }
 
-    fn empty(programs: &Programs) -> Result<Self, StackError> {
+    /// A folder with nothing in it.
+    pub(super) fn empty(programs: &Programs) -> Result<Self, StackError> {
         let make = || {
             let folder = tempfile::Builder::new()
                 .prefix("octo-postgres-")
@@ -58,6 +59,10 @@ impl Cluster {
 
     pub(crate) fn programs(&self) -> &Programs {
         &self.programs
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub(crate) fn data(&self) -> PathBuf {

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod programs;
+mod standby;
 
 use std::process::Command;
 
