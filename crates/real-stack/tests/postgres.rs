@@ -38,6 +38,7 @@ fn busy_client(servers: &Servers, postgres: &Postgres) -> Child {
     Command::new(servers.postgres_bin().join("psql"))
         .args(["-X", "-c", "do $$ begin loop end loop; end $$"])
         .arg(postgres.url())
+        .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .unwrap()
