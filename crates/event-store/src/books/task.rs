@@ -9,6 +9,8 @@ use super::chain::Hash;
 pub(crate) struct TaskRow {
     /// `None` if there is no such task, or its log does not say.
     pub(crate) status: Option<TaskStatus>,
+    /// What its row says of that; `None` if it has no row, or nobody looked.
+    pub(crate) kept_status: Option<TaskStatus>,
     /// The position of its last event.
     pub(crate) last_seq: u64,
     /// The last link of its chain.

@@ -1,6 +1,6 @@
 //! Looks up what a group of commits needs to know.
 
-use event_payloads::{EventId, TaskId};
+use event_payloads::{EventId, TaskId, TaskStatus};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::failure::Failure;
@@ -52,12 +52,13 @@ fn task(conn: &Connection, task_id: &TaskId) -> Result<Option<TaskRow>, Failure>
     let Some((status, last_seq, chain)) = row else {
         return Ok(None);
     };
-    let status = status
+    let status: TaskStatus = status
         .parse()
         .map_err(|error| corrupt(format!("task {task_id}"), format!("its status: {error}")))?;
     let chain = chain.and_then(|bytes| Hash::from_bytes(&bytes));
     Ok(Some(TaskRow {
         status: Some(status),
+        kept_status: Some(status),
         last_seq: from_sql(last_seq),
         chain: chain.unwrap_or_default(),
         ..TaskRow::default()

@@ -56,12 +56,13 @@ pub(crate) fn event(conn: &Connection, event: &StoredEvent) -> Result<(), Failur
 
 /// What a task's events say of it. Columns that they do not speak of stay as they are.
 pub(crate) fn task(conn: &Connection, task_id: &TaskId, task: &TaskRow) -> Result<(), Failure> {
-    match &task.created {
-        Some(_) => create(conn, task_id, task)?,
-        None => ensure(conn, task_id, task)?,
+    if task.created.is_some() {
+        create(conn, task_id, task)?;
+    } else if task.kept_status.is_none() {
+        ensure(conn, task_id, task)?;
     }
     // Naming an indexed column alone makes SQLite write its index anew: only where it changes.
-    if let Some(status) = task.status {
+    if let Some(status) = task.status.filter(|_| task.status != task.kept_status) {
         conn.prepare_cached("UPDATE tasks SET status = ?2 WHERE task_id = ?1 AND status <> ?2")?
             .execute([task_id.as_str(), status.as_str()])?;
     }
