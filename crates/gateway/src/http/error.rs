@@ -49,6 +49,15 @@ impl ApiError {
         Self::not_found("TASK_NOT_FOUND", format!("there is no task {shown}"))
     }
 
+    /// 409: a reader of the log is further than the log.
+    pub(super) fn cursor_ahead(cursor: u64, head: u64) -> Self {
+        let message = format!(
+            "cursor {cursor} is beyond the log, which ends at {head}: it was read from another log, or this \
+             one was restored from a backup since; begin again with `after=0`, or go on with `after={head}`"
+        );
+        Self::new(StatusCode::CONFLICT, "CURSOR_AHEAD", message)
+    }
+
     pub(super) const fn wrong_method(message: String) -> Self {
         Self::new(
             StatusCode::METHOD_NOT_ALLOWED,

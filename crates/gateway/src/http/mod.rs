@@ -4,6 +4,7 @@ mod auth;
 mod body;
 mod costs;
 mod error;
+mod events;
 mod health;
 mod messages;
 mod openai_error;
@@ -31,6 +32,7 @@ pub fn router(app: App) -> Router {
         .route("/api/tasks/{task_id}/cancel", post(tasks::cancel))
         .route("/api/tasks/{task_id}/cost", get(costs::of_task))
         .route("/api/costs", get(costs::report))
+        .route("/api/events", get(events::events))
         .route("/api/stream/task/{task_id}", get(stream::task))
         .method_not_allowed_fallback(wrong_method)
         .fallback(unknown_path);

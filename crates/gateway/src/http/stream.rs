@@ -37,13 +37,10 @@ pub(super) async fn task(
         // All was seen. 204 is how a browser's EventSource is told not to connect again.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let place = app.streams.clone().try_acquire_owned();
     let following = Following {
         follow: Follow::new(app.store.clone(), task_id, after),
         closing: app.closing.clone(),
-        _place: place.map_err(|_| {
-            ApiError::busy("too many event streams are open; try again in a second")
-        })?,
+        _place: place(&app)?,
     };
     let state = Some(following);
     let frames = stream::unfold(state, |state| async move { next_frame(state?).await });
@@ -51,6 +48,12 @@ pub(super) async fn task(
         .interval(app.config.server.sse_heartbeat)
         .text("heartbeat");
     Ok(Sse::new(frames).keep_alive(heartbeat).into_response())
+}
+
+/// A place for an answer that stays open.
+pub(super) fn place(app: &App) -> Result<OwnedSemaphorePermit, ApiError> {
+    let place = app.streams.clone().try_acquire_owned();
+    place.map_err(|_| ApiError::busy("too many event streams are open; try again in a second"))
 }
 
 /// The position after which the client wants to go on: that of `Last-Event-ID`, if it is an event of

@@ -39,7 +39,12 @@ impl SseEvent {
 
 /// Follows a `GET` stream on a connection of its own.
 pub async fn follow(address: SocketAddr, path: &str) -> SseAnswer {
-    tokio::time::timeout(LIMIT, request(address, Request::get(path), &[], ""))
+    follow_with(address, path, &[]).await
+}
+
+/// The same, with headers.
+pub async fn follow_with(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> SseAnswer {
+    tokio::time::timeout(LIMIT, request(address, Request::get(path), headers, ""))
         .await
         .unwrap()
         .unwrap()
