@@ -4,12 +4,17 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::Full;
+use http::{Request, Response, StatusCode};
+use http_body::Body;
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+
+/// Longest error that is read, in bytes.
+const MAX_ERROR: usize = 1 << 20;
 
 /// An answer that has begun, and the connection that it comes on.
 pub(super) struct Begun {
@@ -54,4 +59,31 @@ pub(super) async fn send(
     tokio::time::timeout(limit, sent)
         .await
         .map_err(|_| GatewayError::Timeout(limit))?
+}
+
+/// The message of an answer that is an error.
+pub(super) async fn refusal<B>(status: StatusCode, body: B) -> String
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let body = match Limited::new(body, MAX_ERROR).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) => return format!("the gateway answered {status}, and then broke off: {error}"),
+    };
+    match serde_json::from_slice(&body) {
+        Ok(Refusal { error }) => error.message,
+        _ => format!("the gateway answered {status}, without an error that can be read"),
+    }
+}
+
+/// As much of an error as is shown, under `/api` and `/v1` alike.
+#[derive(Deserialize)]
+struct Refusal {
+    error: Failure,
+}
+
+#[derive(Deserialize)]
+struct Failure {
+    message: String,
 }

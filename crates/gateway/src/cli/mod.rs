@@ -3,6 +3,7 @@
 mod ask;
 mod costs;
 mod doctor;
+mod events;
 mod gateway_client;
 mod output;
 mod price;
@@ -33,6 +34,7 @@ Examples:
   octo serve                                    the gateway, on http://127.0.0.1:8000
   octo ask \"What is 2 + 2?\" --alias planner     one call from the terminal
   octo costs --group-by day,model               what was spent
+  octo events --follow --after latest           what happens, as it happens
   octo price --model gpt-4o-mini --input 1000 --output 200 --explain    what that costs, and why
   octo doctor                                   what is wrong, and what to do
 
@@ -66,6 +68,8 @@ enum Command {
     },
     /// What was spent. Works beside a running gateway.
     Costs(costs::CostsArgs),
+    /// What happened: the log of all tasks, in the order of its commits. Works beside a running gateway.
+    Events(events::EventsArgs),
     /// What a usage costs by the price book: one call, or JSON lines from stdin.
     Price(price::PriceArgs),
     /// Check settings, store, proxy, key, aliases and prices; say what to do about each finding.
@@ -126,6 +130,7 @@ pub fn main() -> ExitCode {
             },
         )),
         Command::Costs(args) => run(costs::costs(config, args)),
+        Command::Events(args) => run(events::events(config, args)),
         Command::Price(args) => price::price(&config, &args),
         Command::Doctor { .. } => Exit::Good,
     }

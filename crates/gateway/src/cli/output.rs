@@ -9,6 +9,11 @@ pub(super) fn line(text: impl std::fmt::Display) {
     let _ = writeln!(io::stdout().lock(), "{text}");
 }
 
+/// Prints a line; false if its reader has gone.
+pub(super) fn is_read(text: impl std::fmt::Display) -> bool {
+    writeln!(io::stdout().lock(), "{text}").is_ok()
+}
+
 /// Prints a piece of a text that somebody else wrote, at once. A terminal gets no control characters of it
 /// but line ends and tabs: they could move its cursor or change its title.
 pub(super) fn piece(text: &str) {

@@ -13,7 +13,7 @@ use event_store::LogQuery;
 use super::ApiError;
 use crate::app::App;
 
-use query::After;
+pub(crate) use query::{After, parse_types};
 
 /// A stream if the client takes one, else a page.
 pub(super) async fn events(

@@ -21,6 +21,7 @@ use crate::app::App;
 
 pub(crate) use costs::parse_query as parse_cost_query;
 pub use error::ApiError;
+pub(crate) use events::{After, parse_types};
 pub use openai_error::OpenAiError;
 
 /// Every route. `/health` and `/ready` answer without the gateway's key; nothing else does.

@@ -34,7 +34,13 @@ pub fn octo(data: &Path, upstream: &str) -> Command {
 
 impl Octo {
     pub async fn start(data: &Path, upstream: &str) -> Self {
+        Self::start_at(data, upstream, ([127, 0, 0, 1], 0).into()).await
+    }
+
+    /// The same on an address of the caller's choice: that of one that ended, for example.
+    pub async fn start_at(data: &Path, upstream: &str, listen: SocketAddr) -> Self {
         let mut child = octo(data, upstream)
+            .env("OCTO_LISTEN", listen.to_string())
             .arg("serve")
             .stderr(Stdio::null())
             .spawn()

@@ -5,18 +5,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
 use http_body::Body;
-use http_body_util::{BodyExt, Limited};
 use serde::Deserialize;
 use serde_json::Value;
 use sse_reader::SseReader;
 
 use super::trailers::Trailers;
 use super::{Question, Shown, output};
+use crate::cli::gateway_client;
 
 /// Longest piece that is read, in bytes.
 const MAX_EVENT: usize = 8 << 20;
-/// Longest error that is read, in bytes.
-const MAX_ERROR: usize = 1 << 20;
 
 /// Prints the pieces as they come (unless all of it is to be JSON), and says at the end what it was.
 /// Nothing may take longer than `quiet_limit` to come.
@@ -31,7 +29,8 @@ where
 {
     let (head, body) = response.into_parts();
     if head.status != StatusCode::OK {
-        let read = tokio::time::timeout(quiet_limit, refusal(head.status, body)).await;
+        let read =
+            tokio::time::timeout(quiet_limit, gateway_client::refusal(head.status, body)).await;
         return Err(read.unwrap_or_else(|_| format!("the gateway answered {}", head.status)));
     }
     let mut shown = Shown::begun(question, &head.headers);
@@ -55,24 +54,6 @@ where
         text(&costs, "x-octo-cost-usd").and_then(|usd| serde_json::from_str(&usd).ok());
     shown.cost_unavailable_reason = text(&costs, "x-octo-cost-unavailable");
     Ok(shown)
-}
-
-async fn refusal<B>(status: StatusCode, body: B) -> String
-where
-    B: Body<Data = Bytes>,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    let body = match Limited::new(body, MAX_ERROR).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) => return format!("the gateway answered {status}, and then broke off: {error}"),
-    };
-    match serde_json::from_slice::<Piece>(&body) {
-        Ok(Piece {
-            error: Some(failure),
-            ..
-        }) => failure.message,
-        _ => format!("the gateway answered {status}, without an error that can be read"),
-    }
 }
 
 /// A piece of an answer, as far as it is shown.
