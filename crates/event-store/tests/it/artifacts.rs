@@ -1,4 +1,4 @@
-//! Contents, in the row or in a file.
+//! Contents, in the row or in a file: where they stand.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,8 @@ use event_payloads::{ArtifactId, TaskId};
 use event_store::{Commit, EventStore, NewArtifact, SqliteStore, StoreError};
 use rusqlite::params;
 
-use crate::desk::{Desk, commit, created, message, options};
+use crate::desk::{Desk, options};
+use crate::events::{commit, created, message};
 
 fn artifact(desk: &Desk, content: impl Into<Vec<u8>>) -> NewArtifact {
     NewArtifact {
@@ -127,46 +128,6 @@ async fn a_refused_commit_leaves_no_file_and_touches_no_other() {
         content(&desk, &id).await.unwrap().unwrap(),
         "1".repeat(5_000).into_bytes()
     );
-}
-
-#[tokio::test]
-async fn the_size_limit_is_told_with_its_number() {
-    let desk = Desk::with(|options| options.max_artifact_bytes(10).inline_threshold(5)).await;
-    let task_id = desk.running().await;
-    let error = desk
-        .store
-        .append(with(&task_id, artifact(&desk, "x".repeat(11))))
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(
-            error,
-            StoreError::ArtifactTooLarge {
-                size: 11,
-                limit: 10,
-                ..
-            }
-        ),
-        "{error}"
-    );
-    desk.store
-        .append(with(&task_id, artifact(&desk, "x".repeat(10))))
-        .await
-        .unwrap();
-    assert_eq!(files(desk.dir.path()).len(), 1);
-}
-
-#[tokio::test]
-async fn no_identifier_leads_out_of_the_folder() {
-    let desk = Desk::new().await;
-    let new = artifact(&desk, "x".repeat(5_000));
-    let outside: TaskId = "..".parse().unwrap();
-    let error = desk
-        .store
-        .append(Commit::new(outside).event(created()).artifact(new))
-        .await
-        .unwrap_err();
-    assert!(matches!(error, StoreError::InvalidCommit { .. }), "{error}");
 }
 
 #[tokio::test]

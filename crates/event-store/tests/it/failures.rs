@@ -9,7 +9,8 @@ use event_store::{CostQuery, EventStore, SqliteStore, StoreError, TaskQuery};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-use crate::desk::{Desk, commit, completed, created, database, message, moved, options};
+use crate::desk::{Desk, database, options};
+use crate::events::{commit, completed, created, message, moved};
 
 #[tokio::test]
 async fn a_full_disk_is_told_and_leaves_no_half_task() {

@@ -1,4 +1,5 @@
-//! The store through its public surface.
+//! What is about SQLite itself: its files, locks and layouts. What every store promises is held in
+//! `conformance`.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -7,11 +8,10 @@
 
 mod artifacts;
 mod commits;
-mod costs;
 mod desk;
+#[path = "../shared/events.rs"]
+mod events;
 mod failures;
 mod keeping;
-mod live;
 mod old_database;
 mod rebuild;
-mod rules;

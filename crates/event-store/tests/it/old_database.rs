@@ -8,7 +8,8 @@ use event_store::{
 use rusqlite::{Connection, params};
 use tempfile::TempDir;
 
-use crate::desk::{Desk, completed, database, dump, moved, options};
+use crate::desk::{Desk, database, dump, options};
+use crate::events::{completed, moved};
 
 /// The layout that installations have (as of 2026-03).
 const OLD_LAYOUT: &str = include_str!("../fixtures/python_layout.sql");

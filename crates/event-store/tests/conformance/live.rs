@@ -3,17 +3,15 @@
 use std::sync::Arc;
 
 use event_payloads::{Event, EventId, ModelCallChunk, TaskId, TaskStatus};
-use event_store::{EventStore, Follow, Followed, Lagged};
+use event_store::{Follow, Followed, Lagged};
 use tokio::task::JoinSet;
 
-use crate::desk::{Desk, commit, message, moved};
+use crate::desk::Desk;
+use crate::events::{commit, message, moved};
+use crate::house::House;
 
 fn follow(desk: &Desk, task_id: &TaskId, after_seq: u64) -> Follow {
-    Follow::new(
-        Arc::clone(&desk.store) as Arc<dyn EventStore>,
-        task_id.clone(),
-        after_seq,
-    )
+    Follow::new(Arc::clone(&desk.store), task_id.clone(), after_seq)
 }
 
 async fn next_event(follow: &mut Follow) -> Option<Event> {
@@ -33,9 +31,8 @@ async fn to_the_end(mut follow: Follow) -> Vec<u64> {
     seqs
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn followers_that_come_at_any_time_see_each_event_once() {
-    let desk = Desk::new().await;
+pub(crate) async fn followers_that_come_at_any_time_see_each_event_once(house: &House) {
+    let desk = house.open().await;
     let task_id = desk.running().await;
     let mut followers = JoinSet::new();
     let mut writers = JoinSet::new();
@@ -65,9 +62,8 @@ async fn followers_that_come_at_any_time_see_each_event_once() {
     }
 }
 
-#[tokio::test]
-async fn a_subscriber_gets_later_events_of_its_task_only() {
-    let desk = Desk::new().await;
+pub(crate) async fn a_subscriber_gets_later_events_of_its_task_only(house: &House) {
+    let desk = house.open().await;
     let (task_id, other) = (desk.running().await, desk.running().await);
     let mut subscription = desk.store.subscribe(&task_id);
     desk.append(&other, vec![message("a")]).await;
@@ -83,9 +79,8 @@ async fn a_subscriber_gets_later_events_of_its_task_only() {
     assert!(desk.store.subscribe(&task_id).next().await.is_none());
 }
 
-#[tokio::test]
-async fn a_slow_subscriber_is_told_and_a_slow_follower_misses_nothing() {
-    let desk = Desk::new().await;
+pub(crate) async fn a_slow_subscriber_is_told_and_a_slow_follower_misses_nothing(house: &House) {
+    let desk = house.open().await;
     let task_id = desk.running().await;
     let mut subscription = desk.store.subscribe(&task_id);
     let mut follow = follow(&desk, &task_id, 2);
@@ -112,9 +107,8 @@ async fn a_slow_subscriber_is_told_and_a_slow_follower_misses_nothing() {
     assert!(follow.next().await.unwrap().is_none());
 }
 
-#[tokio::test]
-async fn a_refused_commit_is_not_told() {
-    let desk = Desk::new().await;
+pub(crate) async fn a_refused_commit_is_not_told(house: &House) {
+    let desk = house.open().await;
     let task_id = desk.running().await;
     let mut subscription = desk.store.subscribe(&task_id);
     let refused = vec![
@@ -130,9 +124,10 @@ async fn a_refused_commit_is_not_told() {
     assert_eq!(next.event().unwrap().task_seq, 3);
 }
 
-#[tokio::test]
-async fn a_piece_of_an_answer_comes_between_its_events_and_is_not_recorded() {
-    let desk = Desk::new().await;
+pub(crate) async fn a_piece_of_an_answer_comes_between_its_events_and_is_not_recorded(
+    house: &House,
+) {
+    let desk = house.open().await;
     let task_id = desk.running().await;
     let chunk = |task_id: &TaskId, index| ModelCallChunk {
         task_id: task_id.clone(),

@@ -1,38 +1,22 @@
 //! Model calls and what they add up to.
 
 use event_payloads::{
-    Cost, CostDrift, CostSource, EventId, ModelCallCompleted, Picodollars, TaskId, Timestamp,
-    TokenUsage, Usd,
+    Cost, CostDrift, CostSource, ModelCallCompleted, Picodollars, Timestamp, TokenUsage, Usd,
 };
-use event_store::{
-    CallStatus, CostQuery, CostRow, Dimension, EventStore, Parent, StoreError, Tokens,
-};
+use event_store::{CallStatus, CostQuery, CostRow, Dimension, Parent, StoreError, Tokens};
 
-use crate::desk::{Desk, NOON, answer, completed, failed, started};
+use crate::desk::{Desk, known, usd};
+use crate::events::{answer, failed, started};
+use crate::house::{House, NOON};
 
 const DAY: i64 = 86_400_000_000;
-
-fn usd(text: &str) -> Usd {
-    text.parse().unwrap()
-}
-
-fn known(text: &str) -> Cost {
-    Cost::known(usd(text), CostSource::Proxy)
-}
 
 async fn rollup(desk: &Desk, query: CostQuery) -> Vec<CostRow> {
     desk.store.cost_rollup(query).await.unwrap()
 }
 
-async fn ended(desk: &Desk, task_id: &TaskId, cost: &Cost) -> EventId {
-    let call_id = desk.call(task_id).await;
-    desk.append(task_id, vec![completed(&call_id, cost)]).await;
-    call_id
-}
-
-#[tokio::test]
-async fn a_call_says_all_that_its_events_say() {
-    let desk = Desk::new().await;
+pub(crate) async fn a_call_says_all_that_its_events_say(house: &House) {
+    let desk = house.open().await;
     let task_id = desk.running().await;
     let call_id = desk.call(&task_id).await;
     let open = desk.store.calls(&task_id).await.unwrap().remove(0);
@@ -96,16 +80,16 @@ async fn a_call_says_all_that_its_events_say() {
     assert_eq!(call.tokens, Some(tokens));
 }
 
-#[tokio::test]
-async fn sums_are_exact_and_say_what_they_do_not_know() {
-    let desk = Desk::new().await;
+pub(crate) async fn sums_are_exact_and_say_what_they_do_not_know(house: &House) {
+    let desk = house.open().await;
     let task_id = desk.running().await;
     // A tenth of a dollar three times: binary floats get this wrong.
     for _ in 0..3 {
-        ended(&desk, &task_id, &known("0.1")).await;
+        desk.ended(&task_id, &known("0.1")).await;
     }
-    ended(&desk, &task_id, &known("0.000000000001")).await;
-    ended(&desk, &task_id, &Cost::Unavailable("no price".to_owned())).await;
+    desk.ended(&task_id, &known("0.000000000001")).await;
+    desk.ended(&task_id, &Cost::Unavailable("no price".to_owned()))
+        .await;
     let call_id = desk.call(&task_id).await;
     desk.append(&task_id, vec![failed(&call_id)]).await;
     desk.call(&task_id).await;
@@ -133,14 +117,13 @@ async fn sums_are_exact_and_say_what_they_do_not_know() {
     assert_eq!(calls[6].status.as_str(), "started");
 }
 
-#[tokio::test]
-async fn sums_are_grouped_and_limited() {
-    let desk = Desk::new().await;
+pub(crate) async fn sums_are_grouped_and_limited(house: &House) {
+    let desk = house.open().await;
     let (one, two) = (desk.running().await, desk.running().await);
-    ended(&desk, &one, &known("1")).await;
-    ended(&desk, &two, &known("2")).await;
+    desk.ended(&one, &known("1")).await;
+    desk.ended(&two, &known("2")).await;
     desk.clock.set_unix_micros(NOON + DAY);
-    ended(&desk, &two, &known("4")).await;
+    desk.ended(&two, &known("4")).await;
     desk.append(&one, vec![started("router")]).await;
 
     let by_day = rollup(
@@ -227,9 +210,8 @@ async fn sums_are_grouped_and_limited() {
     );
 }
 
-#[tokio::test]
-async fn without_calls_a_total_is_a_row_and_groups_are_none() {
-    let desk = Desk::new().await;
+pub(crate) async fn without_calls_a_total_is_a_row_and_groups_are_none(house: &House) {
+    let desk = house.open().await;
     assert_eq!(
         rollup(&desk, CostQuery::default()).await,
         [CostRow::default()]
@@ -241,13 +223,15 @@ async fn without_calls_a_total_is_a_row_and_groups_are_none() {
     assert_eq!(rollup(&desk, grouped).await, []);
 }
 
-#[tokio::test]
-async fn a_sum_that_does_not_fit_is_an_error_and_smaller_groups_still_work() {
-    let desk = Desk::new().await;
+pub(crate) async fn a_sum_that_does_not_fit_is_an_error_and_smaller_groups_still_work(
+    house: &House,
+) {
+    let desk = house.open().await;
     let task_id = desk.running().await;
     for day in 0..2 {
         desk.clock.set_unix_micros(NOON + day * DAY);
-        ended(&desk, &task_id, &Cost::known(Usd::MAX, CostSource::Proxy)).await;
+        desk.ended(&task_id, &Cost::known(Usd::MAX, CostSource::Proxy))
+            .await;
     }
     let error = desk
         .store
@@ -263,9 +247,8 @@ async fn a_sum_that_does_not_fit_is_an_error_and_smaller_groups_still_work() {
     assert!(rows.iter().all(|row| row.cost == Usd::MAX.to_picodollars()));
 }
 
-#[tokio::test]
-async fn an_absurd_token_count_does_not_break_the_sums() {
-    let desk = Desk::new().await;
+pub(crate) async fn an_absurd_token_count_does_not_break_the_sums(house: &House) {
+    let desk = house.open().await;
     let task_id = desk.running().await;
     for _ in 0..3 {
         let call_id = desk.call(&task_id).await;

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use event_payloads::{Actor, Cost, EventType, Payload, TaskStatus};
-use event_store::{Commit, EventStore, NewEvent, Parent, StoreError};
+use event_store::{Commit, NewEvent, Parent, StoreError};
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::desk::{Desk, commit, completed, created, failed, message, moved, started};
+use crate::desk::Desk;
+use crate::events::{commit, completed, created, failed, message, moved, started};
+use crate::house::House;
 
 /// The refusal of a commit, after which the task is what it was.
 async fn refusal(desk: &Desk, commit: Commit) -> StoreError {
@@ -26,9 +28,8 @@ async fn refusal(desk: &Desk, commit: Commit) -> StoreError {
     error
 }
 
-#[tokio::test]
-async fn a_task_begins_with_its_creation_and_has_one() {
-    let desk = Desk::new().await;
+pub(crate) async fn a_task_begins_with_its_creation_and_has_one(house: &House) {
+    let desk = house.open().await;
     let unknown = desk.ids.task_id();
     let error = refusal(&desk, commit(&unknown, vec![message("a"), created()])).await;
     assert!(matches!(error, StoreError::UnknownTask { task_id } if task_id == unknown));
@@ -37,10 +38,11 @@ async fn a_task_begins_with_its_creation_and_has_one() {
     assert!(matches!(error, StoreError::TaskExists { .. }), "{error}");
 }
 
-#[tokio::test]
-async fn a_transition_starts_where_the_task_stands_and_leads_where_it_may() {
+pub(crate) async fn a_transition_starts_where_the_task_stands_and_leads_where_it_may(
+    house: &House,
+) {
     use TaskStatus::{Cancelled, Created, Failed, Queued, Running, Succeeded};
-    let desk = Desk::new().await;
+    let desk = house.open().await;
     let task_id = desk.running().await;
     for (from, to) in [
         (Created, Running),
@@ -72,9 +74,8 @@ async fn a_transition_starts_where_the_task_stands_and_leads_where_it_may() {
     );
 }
 
-#[tokio::test]
-async fn a_call_has_exactly_one_end() {
-    let desk = Desk::new().await;
+pub(crate) async fn a_call_has_exactly_one_end(house: &House) {
+    let desk = house.open().await;
     let task_id = desk.running().await;
     let call_id = desk.call(&task_id).await;
     assert_eq!(desk.store.open_calls().await.unwrap()[0].call_id, call_id);
@@ -95,9 +96,8 @@ async fn a_call_has_exactly_one_end() {
     assert_eq!(desk.store.open_calls().await.unwrap(), []);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_many_ends_at_once_one_is_recorded() {
-    let desk = Desk::new().await;
+pub(crate) async fn of_many_ends_at_once_one_is_recorded(house: &House) {
+    let desk = house.open().await;
     let task_id = desk.running().await;
     let call_id = desk.call(&task_id).await;
     let mut ends = JoinSet::new();
@@ -110,9 +110,8 @@ async fn of_many_ends_at_once_one_is_recorded() {
     assert_eq!(recorded, 1);
 }
 
-#[tokio::test]
-async fn an_end_names_a_call_of_its_own_task() {
-    let desk = Desk::new().await;
+pub(crate) async fn an_end_names_a_call_of_its_own_task(house: &House) {
+    let desk = house.open().await;
     let task_id = desk.running().await;
     let other = desk.running().await;
     let call_id = desk.call(&other).await;
@@ -131,9 +130,8 @@ async fn an_end_names_a_call_of_its_own_task() {
     assert_eq!(desk.store.open_calls().await.unwrap().len(), 1);
 }
 
-#[tokio::test]
-async fn a_known_type_in_an_unknown_payload_is_held_to_the_rules() {
-    let desk = Desk::new().await;
+pub(crate) async fn a_known_type_in_an_unknown_payload_is_held_to_the_rules(house: &House) {
+    let desk = house.open().await;
     let task_id = desk.running().await;
     let hidden = |event_type: EventType, payload| {
         NewEvent::new(Actor::Worker, Payload::Unknown(event_type, payload))
@@ -161,9 +159,8 @@ async fn a_known_type_in_an_unknown_payload_is_held_to_the_rules() {
     assert_eq!(events[0].event_type.as_str(), "ORCH_DECISION");
 }
 
-#[tokio::test]
-async fn a_commit_that_makes_no_sense_is_refused() {
-    let desk = Desk::new().await;
+pub(crate) async fn a_commit_that_makes_no_sense_is_refused(house: &House) {
+    let desk = house.open().await;
     let task_id = desk.running().await;
     let forward = message("a").parent(Parent::InCommit(0));
     for events in [vec![], vec![forward], vec![message("a").key("")]] {
@@ -172,48 +169,8 @@ async fn a_commit_that_makes_no_sense_is_refused() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn fifty_requests_with_one_key_make_one_task() {
-    let desk = Desk::new().await;
-    let mut requests = JoinSet::new();
-    for _ in 0..50 {
-        let store = Arc::clone(&desk.store);
-        let task_id = desk.ids.task_id();
-        requests.spawn(async move {
-            let request = commit(&task_id, vec![created().key("msg-1"), message("a")]);
-            match store.append(request).await {
-                Ok(_) => (true, task_id),
-                Err(error) => (false, error.duplicate_of().unwrap().clone()),
-            }
-        });
-    }
-    let answers = requests.join_all().await;
-    let made: Vec<_> = answers.iter().filter(|(made, _)| *made).collect();
-    assert_eq!(made.len(), 1);
-    let winner = &made[0].1;
-    assert!(
-        answers.iter().all(|(_, task_id)| task_id == winner),
-        "all are told the same task"
-    );
-    let found = desk.store.task_by_key("msg-1").await.unwrap().unwrap();
-    assert_eq!(&found.task_id, winner);
-    assert_eq!(desk.store.task_by_key("msg-2").await.unwrap(), None);
-    assert_eq!(dump_count(&desk, "tasks"), 1);
-
-    let again = refusal(&desk, commit(winner, vec![created().key("msg-1")])).await;
-    assert!(
-        matches!(again, StoreError::Duplicate { .. }),
-        "the key is told before the task"
-    );
-}
-
-fn dump_count(desk: &Desk, table: &str) -> usize {
-    crate::desk::dump(&desk.sql(), table).len()
-}
-
-#[tokio::test]
-async fn a_call_may_end_after_its_task_did() {
-    let desk = Desk::new().await;
+pub(crate) async fn a_call_may_end_after_its_task_did(house: &House) {
+    let desk = house.open().await;
     let task_id = desk.running().await;
     let events = vec![
         started("planner"),
@@ -225,9 +182,8 @@ async fn a_call_may_end_after_its_task_did() {
     assert_eq!(task.status, TaskStatus::Cancelled);
 }
 
-#[tokio::test]
-async fn a_call_may_end_in_a_task_that_has_ended_but_not_start() {
-    let desk = Desk::new().await;
+pub(crate) async fn a_call_may_end_in_a_task_that_has_ended_but_not_start(house: &House) {
+    let desk = house.open().await;
     let task_id = desk.running().await;
     let call_id = desk.call(&task_id).await;
     let cancelled = moved(TaskStatus::Running, TaskStatus::Cancelled);
