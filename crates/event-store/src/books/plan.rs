@@ -74,13 +74,6 @@ impl<'a> Planner<'a> {
 
     /// Plans a commit.
     pub(crate) fn commit(&mut self, commit: &Prepared) -> Result<Vec<Event>, StoreError> {
-        for artifact in &commit.artifacts {
-            if self.facts.artifacts.contains(&artifact.artifact_id) {
-                return Err(StoreError::ArtifactExists {
-                    artifact_id: artifact.artifact_id.clone(),
-                });
-            }
-        }
         let task = self.facts.tasks.get(&commit.task_id);
         let mut draft = Draft {
             task_id: commit.task_id.clone(),
@@ -93,6 +86,14 @@ impl<'a> Planner<'a> {
         };
         for new in &commit.events {
             self.event(&mut draft, new)?;
+        }
+        // After the keys: who repeats a whole commit is told that it is a repetition.
+        for artifact in &commit.artifacts {
+            if self.facts.artifacts.contains(&artifact.artifact_id) {
+                return Err(StoreError::ArtifactExists {
+                    artifact_id: artifact.artifact_id.clone(),
+                });
+            }
         }
         Ok(self.take(draft, commit))
     }

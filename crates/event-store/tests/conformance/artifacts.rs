@@ -94,6 +94,22 @@ pub(crate) async fn a_refused_commit_leaves_no_artifact_and_touches_no_other(hou
     assert_eq!(desk.store.artifacts(&task_id).await.unwrap().len(), 2);
 }
 
+pub(crate) async fn who_repeats_a_commit_with_its_artifact_is_told_that_it_is_repeated(
+    house: &House,
+) {
+    let desk = house.open().await;
+    let task_id = desk.ids.task_id();
+    let whole = Commit::new(task_id.clone()).event(created().key("msg-1"));
+    for size in [5, 5_000] {
+        let whole = whole.clone().artifact(artifact(&desk, "1".repeat(size)));
+        let first = desk.store.append(whole.clone()).await;
+        assert_eq!(first.is_ok(), size == 5);
+        let again = desk.store.append(whole).await.unwrap_err();
+        assert_eq!(again.duplicate_of(), Some(&task_id), "{again}");
+    }
+    assert_eq!(desk.store.artifacts(&task_id).await.unwrap().len(), 1);
+}
+
 pub(crate) async fn the_size_limit_is_told_with_its_number(house: &House) {
     let limits = Limits {
         inline_threshold: Some(5),

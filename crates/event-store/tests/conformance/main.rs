@@ -103,6 +103,7 @@ macro_rules! each_test {
         tests!($kind artifacts:
             a_content_of_any_size_and_of_any_bytes_comes_back,
             a_refused_commit_leaves_no_artifact_and_touches_no_other,
+            who_repeats_a_commit_with_its_artifact_is_told_that_it_is_repeated,
             the_size_limit_is_told_with_its_number,
             no_identifier_leads_out_of_the_folder,
         );
