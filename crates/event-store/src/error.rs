@@ -10,6 +10,11 @@ use event_payloads::{ArtifactId, EventId, TaskId, TaskStatus};
 pub type Cause = Arc<dyn Error + Send + Sync>;
 
 /// Why the store did not do what it was asked to. Whatever it is, nothing of the commit is stored.
+///
+/// One thing can not be known: if the disk fails in the middle of a commit, and goes on failing until the
+/// program ends, the next start may find the commit, whole. Until then it is not there, and a store that
+/// works again has taken it back. So after [`Io`](Self::Io) the same commit can be handed over again, now or
+/// after a restart; where it has an idempotency key, it is recorded once.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {

@@ -22,7 +22,7 @@ pub(crate) struct ArtifactFiles {
 }
 
 /// Names what was done to which path, for an error.
-fn io_error(doing: &str, path: &Path) -> impl FnOnce(io::Error) -> StoreError + use<> {
+pub(crate) fn io_error(doing: &str, path: &Path) -> impl FnOnce(io::Error) -> StoreError + use<> {
     let doing = format!("{doing} {}", path.display());
     move |error| {
         let source = Arc::new(error);

@@ -50,7 +50,8 @@
 //!
 //! A full disk, a locked database, a damaged row and a second process each have an error of their
 //! own ([`StoreError`]), and whatever the error, nothing of the commit is stored. A commit that is
-//! refused does not touch those that share its transaction.
+//! refused does not touch those that share its transaction. A database whose file was moved, deleted or
+//! replaced takes no more commits: they would vanish with it.
 //!
 //! # Time
 //!

@@ -3,9 +3,9 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use crate::StoreError;
+use crate::files::io_error;
 
 /// The lock on `<database>.lock`. The system lets go of it when the process ends, however it ends,
 /// so the file itself may stay.
@@ -21,17 +21,13 @@ impl DatabaseLock {
         let mut path = database.clone().into_os_string();
         path.push(".lock");
         let path = PathBuf::from(path);
-        let failed = |doing: &str, error: std::io::Error| StoreError::Io {
-            doing: format!("{doing} {}", path.display()),
-            source: Arc::new(error),
-        };
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .open(&path)
-            .map_err(|error| failed("open", error))?;
+            .map_err(io_error("open", &path))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -40,12 +36,12 @@ impl DatabaseLock {
                     pid: owner(&mut file),
                 });
             }
-            Err(TryLockError::Error(error)) => return Err(failed("lock", error)),
+            Err(TryLockError::Error(error)) => return Err(io_error("lock", &path)(error)),
         }
         file.set_len(0)
             .and_then(|()| file.rewind())
             .and_then(|()| file.write_all(std::process::id().to_string().as_bytes()))
-            .map_err(|error| failed("write", error))?;
+            .map_err(io_error("write", &path))?;
         Ok(Self { _file: file })
     }
 }

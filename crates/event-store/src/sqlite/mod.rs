@@ -8,6 +8,7 @@ mod failure;
 mod lock;
 mod open;
 mod options;
+mod place;
 mod prune;
 mod read;
 mod readers;

@@ -9,6 +9,7 @@ use ulid::Ulid;
 
 use super::failure::Failure;
 use super::lock::DatabaseLock;
+use super::place::Place;
 use super::read;
 use super::readers::{self, Readers, STATEMENTS, blocking};
 use super::schema::{self, LAYOUT};
@@ -58,6 +59,8 @@ fn open(options: &SqliteOptions) -> Result<SqliteStore, StoreError> {
         clock: Arc::clone(&options.clock),
         hub: Arc::clone(&hub),
         lock,
+        place: Place::of(&options.path),
+        in_doubt: false,
     };
     let (jobs, queue) = mpsc::channel(options.queue.clamp(1, 1 << 20));
     let thread = std::thread::Builder::new()

@@ -9,7 +9,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::failure::Failure;
 use super::lock::DatabaseLock;
-use super::prune::{self, Part, Place};
+use super::place::Place;
+use super::prune::{self, Part};
+use super::schema::LAYOUT;
 use super::{facts, read, rebuild, records, write};
 use crate::books::facts::Needs;
 use crate::books::plan::Planner;
@@ -34,7 +36,7 @@ pub(crate) enum Job {
     Check(Reply<()>),
     Rebuild(Reply<Rebuilt>),
     /// Remove events of tasks that ended before a moment, going on after a place.
-    Prune(Timestamp, Place, Reply<Part>),
+    Prune(Timestamp, prune::Place, Reply<Part>),
     /// Records of another store.
     TakeIn(Box<Intake>, Reply<()>),
     /// A reader of the log has come to a position.
@@ -66,6 +68,32 @@ pub(crate) struct Writer {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) lock: DatabaseLock,
+    pub(crate) place: Place,
+    /// True while the log may hold a commit whose callers were told of an error, see
+    /// [`settle`](Self::settle).
+    pub(crate) in_doubt: bool,
+}
+
+/// Why a group is not recorded.
+struct Failed {
+    error: StoreError,
+    /// True if a restart may find it recorded all the same.
+    in_doubt: bool,
+}
+
+impl From<Failed> for StoreError {
+    fn from(failed: Failed) -> Self {
+        failed.error
+    }
+}
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
+        Self {
+            error,
+            in_doubt: false,
+        }
+    }
 }
 
 impl Writer {
@@ -106,13 +134,19 @@ impl Writer {
             }
             // The first commit that the full disk has no room for takes the whole transaction with
             // it; smaller ones may still fit.
-            Err(error) if error.is_full() && group.len() > 1 => {
+            Err(failed) if failed.error.is_full() && group.len() > 1 => {
                 for append in group {
                     self.record(vec![append]);
                 }
                 return;
             }
-            Err(error) => vec![Err(error); group.len()],
+            Err(Failed { error, in_doubt }) => {
+                if in_doubt {
+                    // Should a restart find the commits, it finds their files too.
+                    group.iter_mut().for_each(|append| append.commit.keep());
+                }
+                vec![Err(error); group.len()]
+            }
         };
         for (mut append, result) in group.into_iter().zip(results) {
             if let Ok(events) = &result {
@@ -126,9 +160,52 @@ impl Writer {
     }
 
     /// One transaction over a group, and where the log ends then. An error means that nothing of it is
-    /// stored.
-    fn transaction(&mut self, group: &mut [Append]) -> Result<(Vec<Outcome>, u64), StoreError> {
+    /// stored, unless that is in doubt.
+    fn transaction(&mut self, group: &mut [Append]) -> Result<(Vec<Outcome>, u64), Failed> {
         self.all_or_nothing(|writer| writer.write(group))
+    }
+
+    /// Does something in a transaction of its own.
+    fn all_or_nothing<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, Failure>,
+    ) -> Result<T, Failed> {
+        self.settle()?;
+        self.sql("BEGIN IMMEDIATE")?;
+        let done = work(self).map_err(StoreError::from);
+        // As late as can be: what is gone by now must not be acknowledged.
+        let done = done.and_then(|done| self.place.check().map(|()| done));
+        let error = match done.map(|done| (done, self.sql("COMMIT"))) {
+            Ok((done, Ok(()))) => return Ok(done),
+            Ok((_, Err(error))) => {
+                self.in_doubt = matches!(error, StoreError::Io { .. });
+                error
+            }
+            Err(error) => error,
+        };
+        self.roll_back();
+        // It often works again at once.
+        let in_doubt = self.settle().is_err();
+        Err(Failed { error, in_doubt })
+    }
+
+    /// Takes back for good what a failed commit may have left in the log.
+    ///
+    /// When the disk fails in a COMMIT, SQLite forgets the transaction, but its pages may stand in the
+    /// write-ahead log whole: nobody sees them, until a restart reads the log anew and finds a commit. The
+    /// next transaction writes over them. So before anything else is recorded, one is made that changes
+    /// nothing; as long as it fails, so does everything else.
+    fn settle(&mut self) -> Result<(), StoreError> {
+        if !self.in_doubt {
+            return Ok(());
+        }
+        let over = format!("BEGIN IMMEDIATE; PRAGMA user_version = {LAYOUT}; COMMIT");
+        if let Err(error) = self.conn.execute_batch(&over) {
+            self.roll_back();
+            return Err(Failure::from(error).into());
+        }
+        self.in_doubt = false;
+        Ok(())
     }
 
     /// Looks up, plans and writes what a group comes to.
@@ -154,7 +231,9 @@ impl Writer {
         Ok((results, writes.head))
     }
 
-    fn check(&self) -> Result<(), StoreError> {
+    fn check(&mut self) -> Result<(), StoreError> {
+        self.settle()?;
+        self.place.check()?;
         self.sql("BEGIN IMMEDIATE")?;
         self.sql("ROLLBACK")
     }
@@ -170,10 +249,10 @@ impl Writer {
     }
 
     fn rebuild(&mut self) -> Result<Rebuilt, StoreError> {
-        self.all_or_nothing(|writer| rebuild::everything(&writer.conn))
+        Ok(self.all_or_nothing(|writer| rebuild::everything(&writer.conn))?)
     }
 
-    fn prune(&mut self, before: Timestamp, after: &Place) -> Result<Part, StoreError> {
+    fn prune(&mut self, before: Timestamp, after: &prune::Place) -> Result<Part, StoreError> {
         let part = self.all_or_nothing(|writer| {
             let (ids, clock) = (&mut writer.ids, writer.clock.as_ref());
             prune::some(&writer.conn, before, after, ids, clock)
@@ -197,20 +276,6 @@ impl Writer {
         })?;
         self.hub.reach(head);
         Ok(())
-    }
-
-    /// Does something in a transaction of its own.
-    fn all_or_nothing<T>(
-        &mut self,
-        work: impl FnOnce(&mut Self) -> Result<T, Failure>,
-    ) -> Result<T, StoreError> {
-        self.sql("BEGIN IMMEDIATE")?;
-        let done = work(self).map_err(StoreError::from);
-        let done = done.and_then(|done| self.sql("COMMIT").map(|()| done));
-        if done.is_err() {
-            self.roll_back();
-        }
-        done
     }
 
     fn sql(&self, statement: &str) -> Result<(), StoreError> {

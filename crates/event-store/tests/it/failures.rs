@@ -7,6 +7,7 @@ use std::time::Duration;
 use event_payloads::{Cost, CostSource, TaskStatus};
 use event_store::{CostQuery, EventStore, SqliteStore, StoreError, TaskQuery};
 use tempfile::TempDir;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::desk::{Desk, database, options};
@@ -92,6 +93,38 @@ async fn a_locked_database_is_told_after_the_timeout_and_works_again() {
     desk.append(&task_id, vec![message("b")]).await;
     desk.store.check().await.unwrap();
     assert_eq!(desk.seqs(&task_id).await, [1, 2, 3]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_in_mid_load_fails_commits_for_as_long_as_it_is_there() {
+    let desk = Desk::with(|options| options.busy_timeout(Duration::from_millis(20))).await;
+    let task_id = desk.running().await;
+    let (told_busy, mut busy) = watch::channel(0);
+    let mut callers = JoinSet::new();
+    for caller in 0..8 {
+        let (store, task_id) = (Arc::clone(&desk.store), task_id.clone());
+        let told_busy = told_busy.clone();
+        callers.spawn(async move {
+            for index in 0..40 {
+                let key = format!("msg-{caller}-{index}");
+                let again = || commit(&task_id, vec![message("a").key(&key), message("b")]);
+                while let Err(error) = store.append(again()).await {
+                    assert!(error.is_busy(), "{error}");
+                    told_busy.send_modify(|times| *times += 1);
+                }
+            }
+        });
+    }
+    desk.store.head().wait_for(|head| *head > 60).await.unwrap();
+    let other = desk.sql();
+    other.busy_timeout(Duration::from_secs(60)).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let before = *busy.borrow();
+    busy.wait_for(|times| *times >= before + 20).await.unwrap();
+    assert!(desk.seqs(&task_id).await.len() < 642, "in mid-load");
+    other.execute_batch("ROLLBACK").unwrap();
+    callers.join_all().await;
+    assert_eq!(desk.seqs(&task_id).await, (1..=642).collect::<Vec<_>>());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

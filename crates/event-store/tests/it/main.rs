@@ -13,5 +13,6 @@ mod desk;
 mod events;
 mod failures;
 mod keeping;
+mod moved_files;
 mod old_database;
 mod rebuild;
