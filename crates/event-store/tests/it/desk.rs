@@ -14,6 +14,7 @@ pub(crate) const NOON: i64 = 1_772_366_400_000_000;
 
 pub(crate) struct Desk {
     pub(crate) store: Arc<SqliteStore>,
+    pub(crate) clock: Arc<ManualClock>,
     pub(crate) ids: IdSource,
     pub(crate) dir: TempDir,
 }
@@ -40,7 +41,8 @@ impl Desk {
         let options = options(dir.path()).clock(Arc::clone(&clock) as Arc<dyn Clock>);
         Self {
             store: Arc::new(SqliteStore::open(set(options)).await.unwrap()),
-            ids: IdSource::new(clock),
+            ids: IdSource::new(Arc::clone(&clock) as Arc<dyn Clock>),
+            clock,
             dir,
         }
     }

@@ -11,9 +11,8 @@ use event_store::{
 };
 use tempfile::TempDir;
 
-use crate::desk::{
-    Desk, NOON, commit, completed, created, failed, message, moved, options, started,
-};
+use crate::desk::{Desk, NOON, options};
+use crate::events::{commit, completed, created, failed, message, moved, started};
 
 const DAY: i64 = 86_400_000_000;
 
@@ -324,7 +323,8 @@ async fn a_backup_beside_a_busy_store_is_a_store() {
     let verified = copy.verify(&Progress::default()).await.unwrap();
     assert_eq!(verified.problems, [""; 0]);
     assert!((20..=40).contains(&verified.tasks));
-    assert_eq!(verified.artifacts, verified.tasks);
+    // One task may be in the middle.
+    assert!((verified.tasks - 1..=verified.tasks).contains(&verified.artifacts));
 
     let error = desk.store.backup(backup()).await.unwrap_err();
     assert!(matches!(error, StoreError::Io { .. }), "{error}");
