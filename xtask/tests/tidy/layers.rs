@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 /// Which crates of the workspace each may be built from: the table of the architecture, one line a crate.
-const LAYERS: [(&str, &[&str]); 12] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     ("event-payloads", &[]),
     ("sse-reader", &[]),
     ("provider-core", &["event-payloads"]),
@@ -22,6 +22,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
         ],
     ),
     ("event-store", &["event-payloads"]),
+    ("event-relay", &["event-payloads", "event-store"]),
     ("provider-service", &PROVIDER_PLANE),
     ("gateway", &BELOW_GATEWAY),
     ("real-stack", &[]),
@@ -37,7 +38,7 @@ const PROVIDER_PLANE: [&str; 7] = [
     "provider-litellm",
     "event-store",
 ];
-const BELOW_GATEWAY: [&str; 9] = [
+const BELOW_GATEWAY: [&str; 10] = [
     "event-payloads",
     "provider-core",
     "alias-registry",
@@ -45,6 +46,7 @@ const BELOW_GATEWAY: [&str; 9] = [
     "provider-echo",
     "provider-litellm",
     "event-store",
+    "event-relay",
     "provider-service",
     "sse-reader",
 ];
@@ -52,6 +54,7 @@ const BELOW_GATEWAY: [&str; 9] = [
 /// Schemas, the real parts, and what `cargo xtask bench` measures by itself.
 const TASKS: [&str; 7] = [
     "event-payloads",
+    "event-relay",
     "real-stack",
     "cost-tracker",
     "event-store",

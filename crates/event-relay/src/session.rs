@@ -1,0 +1,258 @@
+//! Publishing over one connection.
+
+use std::future::IntoFuture;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::jetstream::Context;
+use async_nats::jetstream::context::{PublishError, PublishErrorKind};
+use async_nats::jetstream::publish::PublishAck;
+use event_payloads::{EventId, LoggedEvent};
+use event_store::{EventStore, LogFollow};
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesOrdered;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::connection::Connection;
+use crate::message::{message, subject};
+use crate::progress::Progress;
+use crate::start::{Readers, Start, start};
+use crate::{NatsConfig, RelayError};
+
+/// Events on their way without an acknowledgement yet.
+const WINDOW: usize = 256;
+/// How far we are is kept once so many events are acknowledged, or after this time. What is not kept is
+/// seen in the stream itself; this is for one that was purged.
+const SAVE_EVENTS: u64 = 1024;
+const SAVE_AFTER: Duration = Duration::from_secs(2);
+/// When the gateway ends: for what is in the log to reach the stream.
+const FINISH_LIMIT: Duration = Duration::from_secs(3);
+/// When another relay publishes the same log, it is left to do so for this long, longer each time.
+const YIELD_FIRST: Duration = Duration::from_millis(50);
+const YIELD_LONGEST: Duration = Duration::from_secs(2);
+
+/// An event on its way: which it is, and what the server says to it.
+type Sent = BoxFuture<'static, (EventId, Start, Result<PublishAck, PublishError>)>;
+
+/// Why publishing stopped although nothing is wrong.
+enum Turn {
+    /// The gateway ends, or the store is closed.
+    Ended,
+    /// The stream does not end where we thought: another relay was first, or it had the event already.
+    Elsewhere,
+}
+
+pub(crate) struct Session<'a> {
+    pub(crate) config: &'a NatsConfig,
+    pub(crate) store: &'a Arc<dyn EventStore>,
+    pub(crate) closing: &'a CancellationToken,
+    pub(crate) progress: &'a Progress,
+    pub(crate) connection: Connection,
+}
+
+impl Session<'_> {
+    /// Publishes until the gateway ends or something goes wrong.
+    pub(crate) async fn run(self) -> Result<(), RelayError> {
+        let Some(stream) = self
+            .unless_closing(self.connection.stream(self.config))
+            .await
+        else {
+            return Ok(());
+        };
+        let stream = stream?;
+        let mut passed = 0;
+        let mut pause = YIELD_FIRST;
+        loop {
+            let asked = start(self.config, &**self.store, &stream);
+            let Some(started) = self.unless_closing(asked).await else {
+                return Ok(());
+            };
+            let (mut from, readers) = started?;
+            // The server knows these as duplicates although they are not at the stream's end.
+            from.after = from.after.max(passed);
+            self.progress.connected(from.after);
+            let mut window = Window::new(&self, from, readers);
+            let turn = window.publish().await;
+            let (acknowledged, seen) = (window.acknowledged, window.seen_before);
+            let saved = window.save().await;
+            if matches!(turn?, Turn::Ended) {
+                return saved;
+            }
+            saved?;
+            if acknowledged.after > from.after || seen > passed {
+                passed = passed.max(seen);
+                pause = YIELD_FIRST;
+                continue;
+            }
+            if self
+                .unless_closing(tokio::time::sleep(pause))
+                .await
+                .is_none()
+            {
+                return Ok(());
+            }
+            pause = (2 * pause).min(YIELD_LONGEST);
+        }
+    }
+
+    /// `None` if the gateway ends first.
+    async fn unless_closing<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            done = work => Some(done),
+            () = self.closing.cancelled() => None,
+        }
+    }
+}
+
+/// What is on its way. Each event is published for the place right behind the one before it, so when one
+/// does not arrive, the server takes none of those after it: the order of the stream is the order of the
+/// log, also when several relays publish it at once.
+struct Window<'a> {
+    session: &'a Session<'a>,
+    context: &'a Context,
+    readers: Readers,
+    log: LogFollow,
+    sent: FuturesOrdered<Sent>,
+    /// The stream's last sequence once all that was sent is in it.
+    sequence: u64,
+    acknowledged: Start,
+    saved: Start,
+    save_at: Instant,
+    /// The last event that the server had already; 0 if there is none.
+    seen_before: u64,
+}
+
+impl<'a> Window<'a> {
+    fn new(session: &'a Session<'a>, from: Start, readers: Readers) -> Self {
+        Self {
+            session,
+            context: session.connection.context(),
+            readers,
+            log: LogFollow::new(session.store.clone(), from.after, Vec::new()),
+            sent: FuturesOrdered::new(),
+            sequence: from.sequence,
+            acknowledged: from,
+            saved: from,
+            save_at: Instant::now() + SAVE_AFTER,
+            seen_before: 0,
+        }
+    }
+
+    async fn publish(&mut self) -> Result<Turn, RelayError> {
+        loop {
+            tokio::select! {
+                biased;
+                () = self.session.connection.lost.cancelled() => return Err(RelayError::Lost),
+                Some(answered) = self.sent.next() => {
+                    if let Some(turn) = self.take(answered)? {
+                        return Ok(turn);
+                    }
+                    self.save_if_many().await?;
+                }
+                () = self.session.closing.cancelled() => return self.finish().await,
+                () = tokio::time::sleep_until(self.save_at) => self.save().await?,
+                logged = self.log.next(), if self.sent.len() < WINDOW => match logged? {
+                    Some(logged) => self.send(&logged).await?,
+                    None => return Ok(Turn::Ended),
+                },
+            }
+        }
+    }
+
+    /// The gateway ends: what is in the log now goes out, if the server takes it in time.
+    async fn finish(&mut self) -> Result<Turn, RelayError> {
+        let until = Instant::now() + FINISH_LIMIT;
+        let head = *self.session.store.head().borrow();
+        while self.acknowledged.after < head {
+            tokio::select! {
+                biased;
+                () = self.session.connection.lost.cancelled() => return Err(RelayError::Lost),
+                () = tokio::time::sleep_until(until) => return Ok(Turn::Ended),
+                Some(answered) = self.sent.next() => {
+                    if let Some(turn) = self.take(answered)? {
+                        return Ok(turn);
+                    }
+                }
+                logged = self.log.next(), if self.sent.len() < WINDOW => match logged? {
+                    Some(logged) => self.send(&logged).await?,
+                    None => return Ok(Turn::Ended),
+                },
+            }
+        }
+        Ok(Turn::Ended)
+    }
+
+    async fn send(&mut self, logged: &LoggedEvent) -> Result<(), RelayError> {
+        let config = self.session.config;
+        let subject = subject(config.subjects(), logged);
+        let message = message(logged, config.stream(), self.sequence)?;
+        let event_id = logged.event.event_id.clone();
+        let acknowledged = match self.context.send_publish(subject, message).await {
+            Ok(acknowledged) => acknowledged.into_future(),
+            Err(error) => return Err(self.refused(event_id, error)),
+        };
+        self.sequence += 1;
+        let place = Start {
+            after: logged.cursor,
+            sequence: self.sequence,
+        };
+        self.sent.push_back(Box::pin(
+            async move { (event_id, place, acknowledged.await) },
+        ));
+        Ok(())
+    }
+
+    /// What the server says to the oldest event on its way.
+    fn take(
+        &mut self,
+        (event_id, place, answer): (EventId, Start, Result<PublishAck, PublishError>),
+    ) -> Result<Option<Turn>, RelayError> {
+        match answer {
+            Ok(ack) if !ack.duplicate && ack.sequence == place.sequence => {
+                self.acknowledged = place;
+                self.session.progress.reached(place.after);
+                Ok(None)
+            }
+            Ok(_) => {
+                self.seen_before = place.after;
+                Ok(Some(Turn::Elsewhere))
+            }
+            Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => {
+                tracing::debug!(cursor = place.after, "another was first in the NATS stream");
+                Ok(Some(Turn::Elsewhere))
+            }
+            Err(error) => Err(self.refused(event_id, error)),
+        }
+    }
+
+    fn refused(&self, event_id: EventId, error: PublishError) -> RelayError {
+        match error.kind() {
+            PublishErrorKind::TimedOut | PublishErrorKind::BrokenPipe => RelayError::Lost,
+            _ => RelayError::Refused {
+                stream: self.session.config.stream().to_owned(),
+                event_id,
+                source: error.into(),
+            },
+        }
+    }
+
+    async fn save_if_many(&mut self) -> Result<(), RelayError> {
+        if self.acknowledged.after >= self.saved.after + SAVE_EVENTS {
+            self.save().await?;
+        }
+        Ok(())
+    }
+
+    async fn save(&mut self) -> Result<(), RelayError> {
+        self.save_at = Instant::now() + SAVE_AFTER;
+        if self.acknowledged == self.saved {
+            return Ok(());
+        }
+        let store = &**self.session.store;
+        self.readers.save(store, self.acknowledged).await?;
+        self.saved = self.acknowledged;
+        Ok(())
+    }
+}

@@ -1,0 +1,167 @@
+//! Where to go on.
+
+use async_nats::jetstream::stream::{self, LastRawMessageErrorKind};
+use event_store::{EventStore, LogQuery};
+
+use crate::connection::unusable;
+use crate::message::Published;
+use crate::{NatsConfig, RelayError};
+
+/// Where the stream and our copy of the log into it end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Start {
+    /// Every event of the log up to this position is, or was, in the stream; none after it.
+    pub(crate) after: u64,
+    /// The stream's last sequence. The next event is taken only if it still is the last.
+    pub(crate) sequence: u64,
+}
+
+/// The names under which the store keeps how far the copy of the log in one stream has come. A stream that
+/// was deleted and made again is another one, so what is kept for the old one does not count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Readers {
+    cursor: String,
+    sequence: String,
+}
+
+impl Readers {
+    fn of(info: &stream::Info) -> Self {
+        let (name, made) = (&info.config.name, info.created.unix_timestamp_nanos());
+        Self {
+            cursor: format!("nats/{name}/{made}/cursor"),
+            sequence: format!("nats/{name}/{made}/sequence"),
+        }
+    }
+
+    /// The sequence first: with a new one and an old cursor, a crash between the two makes us ask the
+    /// stream or publish again, never leave out.
+    pub(crate) async fn save(&self, store: &dyn EventStore, at: Start) -> Result<(), RelayError> {
+        store.save_cursor(&self.sequence, at.sequence).await?;
+        store.save_cursor(&self.cursor, at.after).await?;
+        Ok(())
+    }
+}
+
+/// Asks the stream and the store.
+pub(crate) async fn start(
+    config: &NatsConfig,
+    store: &dyn EventStore,
+    stream: &stream::Stream,
+) -> Result<(Start, Readers), RelayError> {
+    // The end first. What is published between the two questions makes the next publish be refused.
+    let info = stream.get_info().await;
+    let info = info.map_err(|error| unusable(config, error))?;
+    let readers = Readers::of(&info);
+    let published = last(config, stream).await?;
+    if let Some(published) = &published {
+        check_ours(config, store, published).await?;
+    }
+    let facts = Facts {
+        sequence: info.state.last_sequence,
+        published: published.map_or(0, |published| published.cursor),
+        saved_sequence: store.cursor(&readers.sequence).await?,
+        saved: store.cursor(&readers.cursor).await?,
+    };
+    let start = Start {
+        after: facts.after(),
+        sequence: facts.sequence,
+    };
+    Ok((start, readers))
+}
+
+async fn last(
+    config: &NatsConfig,
+    stream: &stream::Stream,
+) -> Result<Option<Published>, RelayError> {
+    let ours = format!("{}.>", config.subjects());
+    match stream.get_last_raw_message_by_subject(&ours).await {
+        Ok(message) => Ok(Published::of(&message.headers)),
+        Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
+        Err(error) => Err(unusable(config, error)),
+    }
+}
+
+/// Positions of another log say nothing about ours: going on after one would leave events out.
+async fn check_ours(
+    config: &NatsConfig,
+    store: &dyn EventStore,
+    published: &Published,
+) -> Result<(), RelayError> {
+    let query = LogQuery {
+        after: published.cursor.saturating_sub(1),
+        limit: 1,
+        ..LogQuery::default()
+    };
+    let page = store.log(query).await?;
+    // The event may have been removed from the log since; then a later one is there.
+    let ours = page.events.first().is_some_and(|found| {
+        found.cursor > published.cursor || found.event.event_id.as_str() == published.event_id
+    });
+    if ours {
+        return Ok(());
+    }
+    Err(RelayError::OtherLog {
+        stream: config.stream().to_owned(),
+        event_id: published.event_id.clone(),
+        cursor: published.cursor,
+    })
+}
+
+struct Facts {
+    /// The stream's last sequence; it stays when messages are removed.
+    sequence: u64,
+    /// The position of the last of our events that is in the stream; 0 if there is none.
+    published: u64,
+    /// The stream's last sequence when we last kept how far we are, and how far that was.
+    saved_sequence: u64,
+    saved: u64,
+}
+
+impl Facts {
+    fn after(&self) -> u64 {
+        if self.sequence < self.saved_sequence {
+            // It has lost what it had acknowledged: a power cut (NATS syncs its files every two minutes),
+            // or an old backup of it. It gets that again.
+            return self.published;
+        }
+        // What is no longer there was removed by a limit or its operator, and stays away.
+        self.published.max(self.saved)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(sequence: u64, published: u64, saved_sequence: u64, saved: u64) -> u64 {
+        Facts {
+            sequence,
+            published,
+            saved_sequence,
+            saved,
+        }
+        .after()
+    }
+
+    #[test]
+    fn a_new_stream_gets_the_whole_log() {
+        assert_eq!(after(0, 0, 0, 0), 0);
+    }
+
+    #[test]
+    fn what_was_published_after_the_last_save_is_seen_in_the_stream() {
+        assert_eq!(after(30, 31, 20, 21), 31);
+    }
+
+    #[test]
+    fn a_purged_stream_does_not_get_everything_again() {
+        assert_eq!(after(20, 0, 20, 21), 21);
+        assert_eq!(after(20, 4, 20, 21), 21);
+    }
+
+    #[test]
+    fn a_stream_that_lost_its_end_gets_it_again() {
+        assert_eq!(after(10, 11, 20, 21), 11);
+        assert_eq!(after(0, 0, 20, 21), 0);
+    }
+}

@@ -1,0 +1,85 @@
+//! A NATS server of the test's own.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use async_nats::jetstream::{self, Context};
+use event_relay::NatsConfig;
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+use crate::LIMIT;
+
+/// A server with its files in a folder of its own; killed when dropped.
+pub(crate) struct Server {
+    dir: TempDir,
+    port: u16,
+    running: Option<Child>,
+}
+
+impl Server {
+    /// Chooses its place; nothing runs yet.
+    pub(crate) fn place() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+            port: listener.local_addr().unwrap().port(),
+            running: None,
+        }
+    }
+
+    pub(crate) async fn start() -> Self {
+        let mut server = Self::place();
+        server.up().await;
+        server
+    }
+
+    /// Starts it, on the files that it left; returns when it answers.
+    pub(crate) async fn up(&mut self) {
+        self.running = Some(spawn(self.port, self.dir.path()));
+        self.context().await;
+    }
+
+    /// SIGKILL.
+    pub(crate) async fn kill(&mut self) {
+        self.running.take().unwrap().kill().await.unwrap();
+    }
+
+    pub(crate) fn config(&self) -> NatsConfig {
+        NatsConfig::new(&format!("nats://127.0.0.1:{}", self.port)).unwrap()
+    }
+
+    /// A client of it, once it answers.
+    pub(crate) async fn context(&self) -> Context {
+        let address = format!("127.0.0.1:{}", self.port);
+        let answers = async {
+            loop {
+                if let Ok(client) = async_nats::connect(&address).await {
+                    let context = jetstream::new(client);
+                    if context.query_account().await.is_ok() {
+                        return context;
+                    }
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(LIMIT, answers).await.unwrap()
+    }
+}
+
+fn spawn(port: u16, dir: &Path) -> Child {
+    let program = std::env::var("OCTO_TEST_NATS_SERVER").unwrap_or_else(|_| {
+        panic!("OCTO_TEST_NATS_SERVER is not set: it is set by `cargo xtask test`")
+    });
+    Command::new(program)
+        .args(["-js", "-a", "127.0.0.1", "-p", &port.to_string(), "-sd"])
+        .arg(dir)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap()
+}
