@@ -137,6 +137,12 @@ impl NatsConfig {
         &self.subjects
     }
 
+    /// True if there is a password or a token.
+    #[must_use]
+    pub fn has_login(&self) -> bool {
+        !matches!(self.login, Login::Nobody)
+    }
+
     pub(crate) fn addresses(&self) -> &[String] {
         &self.servers
     }

@@ -21,4 +21,5 @@ pub mod cli;
 pub mod config;
 pub mod http;
 mod logging;
+mod relay;
 pub mod server;

@@ -4,6 +4,7 @@ use async_nats::jetstream::stream::Config;
 use event_relay::{NatsConfig, NatsStatus, RelayError};
 use futures_util::StreamExt;
 
+use crate::LIMIT;
 use crate::books::Books;
 use crate::reader::{check, read};
 use crate::running::Running;
@@ -49,6 +50,28 @@ async fn a_stream_that_was_made_anew_gets_the_whole_log() {
     context.delete_stream("OCTO_EVENTS").await.unwrap();
     books.write(4, 1, 25).await;
     check(&read(&context, 200).await, &books.log().await);
+    relay.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_was_made_anew_and_used_by_others_gets_the_whole_log() {
+    let (server, books) = (Server::start().await, Books::open().await);
+    let relay = Running::start(server.config(), &books.store);
+    books.write(4, 1, 25).await;
+    let context = server.context().await;
+    read(&context, 100).await;
+    relay.end().await;
+
+    // Longer than the old one was, so its length does not tell that it is new.
+    context.delete_stream("OCTO_EVENTS").await.unwrap();
+    let stream = context.create_stream(stream("octo.>")).await.unwrap();
+    for _ in 0..150 {
+        let sent = context.publish("octo.other", "x".into()).await.unwrap();
+        sent.await.unwrap();
+    }
+    stream.purge().await.unwrap();
+    let relay = Running::start(server.config(), &books.store);
+    check(&read(&context, 100).await, &books.log().await);
     relay.end().await;
 }
 
@@ -118,8 +141,8 @@ async fn the_copy_of_another_log_is_left_alone() {
         let questions = client.subscribe("$JS.API.STREAM.MSG.GET.OCTO_EVENTS").await;
         let relay = Running::start(server.config(), &ours.store);
         // Asked, found wrong, connected and asked again.
-        let two: Vec<_> = questions.unwrap().take(2).collect().await;
-        assert_eq!(two.len(), 2);
+        let two = questions.unwrap().take(2).count();
+        assert_eq!(tokio::time::timeout(LIMIT, two).await.unwrap(), 2);
         relay.end().await;
         check(&read(&context, 10).await, &theirs.log().await);
     }

@@ -1,6 +1,7 @@
 //! `octo doctor`: what is wrong, and what to do about it.
 
 mod costs;
+mod nats;
 
 use std::path::Path;
 use std::time::Duration;
@@ -95,6 +96,7 @@ async fn examine(config: &Config) -> Vec<Finding> {
     );
     findings.push(store(config).await);
     findings.extend(costs::findings(config).await);
+    findings.extend(nats::finding(config).await);
     match proxy_client(config) {
         Ok(None) => findings.push(finding(
             "proxy",

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::ConfigError;
 
 /// Every variable that this program reads. Nothing else is looked at, in the environment or `.env`.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "LITELLM_PROXY_URL",
     "LITELLM_PROXY_KEY",
     "OCTOAGENT_LLM_MODE",
@@ -19,6 +19,7 @@ const NAMES: [&str; 12] = [
     "OCTOAGENT_SSE_HEARTBEAT_INTERVAL",
     "OCTO_GATEWAY_KEY",
     "OCTO_LISTEN",
+    "OCTO_NATS_URL",
 ];
 
 /// The variables that this program reads, with the values they have; an empty value counts as unset.

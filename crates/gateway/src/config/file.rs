@@ -16,6 +16,7 @@ pub(super) struct File {
     pub storage: Storage,
     pub tasks: Tasks,
     pub cost: Cost,
+    pub events: Events,
     pub v1: V1,
     /// `[[alias]]`; none means the default six.
     pub alias: Vec<Alias>,
@@ -73,6 +74,14 @@ pub(super) struct Cost {
     pub drift_relative: Option<String>,
     pub drift_absolute_usd: Option<String>,
     pub prices: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Events {
+    pub nats_url: Option<String>,
+    pub nats_stream: Option<String>,
+    pub nats_subjects: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

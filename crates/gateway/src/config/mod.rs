@@ -5,6 +5,7 @@
 
 mod env;
 mod error;
+mod events;
 mod file;
 mod resolve;
 
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use alias_registry::AliasRegistry;
 use cost_tracker::DriftThreshold;
+use event_relay::NatsConfig;
 use secrecy::SecretString;
 
 pub use env::Environment;
@@ -44,6 +46,8 @@ pub struct Config {
     pub tasks: TaskConfig,
     /// How costs are compared, and where the user's prices are.
     pub cost: CostConfig,
+    /// Where events are published, if anywhere.
+    pub nats: Option<NatsConfig>,
     /// True if `/v1` may answer with the echo without being asked to.
     pub v1_allow_fallback: bool,
     /// The aliases.

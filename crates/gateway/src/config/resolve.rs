@@ -88,6 +88,7 @@ impl Resolver<'_> {
                 max_queued: count("tasks.max_queued", file.tasks.max_queued, 1024, 0)?,
             },
             cost: cost(file.cost)?,
+            nats: super::events::nats(self.environment, &file.events)?,
             v1_allow_fallback: file.v1.allow_fallback.unwrap_or(false),
             aliases,
             warnings: self.warnings,
