@@ -38,6 +38,15 @@ impl Books {
         }
     }
 
+    /// A task with one event, whose message has at least so many bytes.
+    pub(crate) async fn write_long(&self, bytes: usize) {
+        let mut created = task_created();
+        created.title = "x".repeat(bytes);
+        let event = NewEvent::new(Actor::User, Payload::TaskCreated(created));
+        let commit = Commit::new(self.ids.task_id()).event(event);
+        self.store.append(commit).await.unwrap();
+    }
+
     /// The whole log.
     pub(crate) async fn log(&self) -> Vec<LoggedEvent> {
         let query = LogQuery {
@@ -62,14 +71,18 @@ async fn write(store: Arc<dyn EventStore>, ids: Arc<IdSource>, tasks: usize, eve
 }
 
 fn created() -> Payload {
-    Payload::TaskCreated(TaskCreated {
+    Payload::TaskCreated(task_created())
+}
+
+fn task_created() -> TaskCreated {
+    TaskCreated {
         title: "t".into(),
         thread_id: "default".into(),
         scope_id: "chat:web:default".into(),
         channel: "web".into(),
         sender_id: "owner".into(),
         risk_level: "low".into(),
-    })
+    }
 }
 
 fn message() -> Payload {
