@@ -65,6 +65,14 @@ pub enum RelayError {
         /// The position that it has in the other log.
         cursor: u64,
     },
+    /// Others write to the stream all the time.
+    #[error(
+        "the end of the NATS stream {stream} moves faster than it can be asked for; another relay publishes the same log"
+    )]
+    Busy {
+        /// Its name.
+        stream: String,
+    },
     /// The stream does not take an event.
     #[error("the NATS stream {stream} does not take event {event_id}: {source}")]
     Refused {

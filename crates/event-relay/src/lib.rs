@@ -23,18 +23,24 @@
 //!   (`octo.events.MODEL_CALL_COMPLETED.*`) or one task (`octo.events.*.<task>`); what a token of a subject
 //!   can not hold is percent-encoded (`.` in a task's name is `%2E`)
 //! - payload: [`LoggedEvent`](event_payloads::LoggedEvent) as JSON
-//! - `Nats-Msg-Id`: the event id, by which the server drops what comes twice
+//! - `Nats-Msg-Id`: the event id, by which the server drops what comes twice. It is left out where the server
+//!   takes an event for a duplicate that it does not have
+//! - `Octo-Event-Id`: the event id, always
 //! - `Octo-Cursor`: the event's position in the log
 //!
 //! # Order
 //!
 //! Events are published without waiting for each acknowledgement. If the server lost one and took those
 //! behind it, publishing that one again would put it behind them. So each message says at which sequence
-//! the stream has to end for it to be taken (`Nats-Expected-Last-Sequence`): after one that did not arrive
-//! none is taken, and of several relays on one store only one can be right. Whoever is refused asks the
-//! stream for its last message and goes on after that one's cursor. `Nats-Expected-Last-Msg-Id` would not
-//! do: a server that was restarted has forgotten it once the duplicate window is over, and refuses every
-//! message from then on.
+//! the stream has to end for it to be taken (`Nats-Expected-Last-Sequence`), and behind which event
+//! (`Nats-Expected-Last-Msg-Id`): after one that did not arrive none is taken, and of several relays on one
+//! store only one can be right. Whoever is refused asks the stream for its last message and goes on after
+//! that one's cursor. Neither is enough alone: messages of others can fill the sequence of an event that was
+//! refused, and a restarted server forgets the last id once the duplicate window is over, so the first
+//! message after each question asks for the sequence only.
+//!
+//! A stream that others write to as well is in order too, but each of their messages makes the relay ask
+//! anew: give it a stream of its own.
 //!
 //! # Which part of the log a stream gets
 //!

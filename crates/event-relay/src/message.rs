@@ -1,12 +1,14 @@
 //! An event as a message of the stream, and back.
 
-use async_nats::header::{HeaderMap, NATS_MESSAGE_ID};
+use async_nats::header::HeaderMap;
 use async_nats::jetstream::message::PublishMessage;
 use event_payloads::LoggedEvent;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// The header with the event's position in the log.
 pub(crate) const CURSOR: &str = "Octo-Cursor";
+/// The header with the event's id, which is there also where `Nats-Msg-Id` is not.
+pub(crate) const EVENT_ID: &str = "Octo-Event-Id";
 
 /// A dot would part a token of a subject in two; what the server gives a meaning, and what is not
 /// printable, must not get in at all. `%` is not in an identifier, so two tasks never share a token.
@@ -32,7 +34,7 @@ pub(crate) fn message(
 ) -> Result<PublishMessage, serde_json::Error> {
     Ok(PublishMessage::build()
         .payload(serde_json::to_vec(logged)?.into())
-        .message_id(logged.event.event_id.as_str())
+        .header(EVENT_ID, logged.event.event_id.as_str())
         .header(CURSOR, logged.cursor.to_string())
         .expected_stream(stream)
         .expected_last_sequence(sequence))
@@ -50,7 +52,7 @@ impl Published {
     pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
         Some(Self {
             cursor: headers.get(CURSOR)?.as_str().parse().ok()?,
-            event_id: headers.get(NATS_MESSAGE_ID)?.as_str().to_owned(),
+            event_id: headers.get(EVENT_ID)?.as_str().to_owned(),
         })
     }
 }

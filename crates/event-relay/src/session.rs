@@ -36,12 +36,23 @@ const YIELD_LONGEST: Duration = Duration::from_secs(2);
 /// An event on its way: which it is, and what the server says to it.
 type Sent = BoxFuture<'static, (EventId, Start, Result<PublishAck, PublishError>)>;
 
+fn is_overtaken(kind: PublishErrorKind) -> bool {
+    matches!(
+        kind,
+        PublishErrorKind::WrongLastSequence | PublishErrorKind::WrongLastMessageId
+    )
+}
+
 /// Why publishing stopped although nothing is wrong.
 enum Turn {
     /// The gateway ends, or the store is closed.
     Ended,
-    /// The stream does not end where we thought: another relay was first, or it had the event already.
-    Elsewhere,
+    /// The stream does not end where we thought: another relay was first.
+    Overtaken,
+    /// The server says that it had the event at this position before. If it has, the stream's end will show
+    /// it. If it has not, the event goes out without its id: a cluster remembers the id of a message that it
+    /// refused in the end, and the place that each message asks for keeps doubles out just as well.
+    Duplicate(u64),
 }
 
 pub(crate) struct Session<'a> {
@@ -62,27 +73,27 @@ impl Session<'_> {
             return Ok(());
         };
         let stream = stream?;
-        let mut passed = 0;
+        let mut unnamed = 0;
         let mut pause = YIELD_FIRST;
         loop {
             let asked = start(self.config, &**self.store, &stream);
             let Some(started) = self.unless_closing(asked).await else {
                 return Ok(());
             };
-            let (mut from, readers) = started?;
-            // The server knows these as duplicates although they are not at the stream's end.
-            from.after = from.after.max(passed);
+            let (from, readers) = started?;
             self.progress.connected(from.after);
-            let mut window = Window::new(&self, from, readers);
+            let mut window = Window::new(&self, from, readers, unnamed);
             let turn = window.publish().await;
-            let (acknowledged, seen) = (window.acknowledged, window.seen_before);
+            let acknowledged = window.acknowledged;
             let saved = window.save().await;
-            if matches!(turn?, Turn::Ended) {
-                return saved;
-            }
+            let turn = turn?;
             saved?;
-            if acknowledged.after > from.after || seen > passed {
-                passed = passed.max(seen);
+            match turn {
+                Turn::Ended => return Ok(()),
+                Turn::Duplicate(cursor) => unnamed = cursor + WINDOW as u64,
+                Turn::Overtaken => {}
+            }
+            if acknowledged.after > from.after {
                 pause = YIELD_FIRST;
                 continue;
             }
@@ -117,15 +128,17 @@ struct Window<'a> {
     sent: FuturesOrdered<Sent>,
     /// The stream's last sequence once all that was sent is in it.
     sequence: u64,
+    /// The event sent last, if it went out with its id.
+    before: Option<EventId>,
     acknowledged: Start,
     saved: Start,
     save_at: Instant,
-    /// The last event that the server had already; 0 if there is none.
-    seen_before: u64,
+    /// Events up to this position go out without their id, see [`Turn::Duplicate`].
+    unnamed: u64,
 }
 
 impl<'a> Window<'a> {
-    fn new(session: &'a Session<'a>, from: Start, readers: Readers) -> Self {
+    fn new(session: &'a Session<'a>, from: Start, readers: Readers, unnamed: u64) -> Self {
         Self {
             session,
             context: session.connection.context(),
@@ -133,10 +146,11 @@ impl<'a> Window<'a> {
             log: LogFollow::new(session.store.clone(), from.after, Vec::new()),
             sent: FuturesOrdered::new(),
             sequence: from.sequence,
+            before: None,
             acknowledged: from,
             saved: from,
             save_at: Instant::now() + SAVE_AFTER,
-            seen_before: 0,
+            unnamed,
         }
     }
 
@@ -186,9 +200,21 @@ impl<'a> Window<'a> {
 
     async fn send(&mut self, logged: &LoggedEvent) -> Result<(), RelayError> {
         let config = self.session.config;
+        let event_id = logged.event.event_id.clone();
         let subject = subject(config.subjects(), logged);
         let message = message(logged, config.stream(), self.sequence)?;
-        let event_id = logged.event.event_id.clone();
+        // Where others write to the stream too, a place alone is not enough: theirs may fill the one of an
+        // event that was refused.
+        let message = match self.before.take() {
+            Some(before) => message.expected_last_message_id(before.as_str()),
+            None => message,
+        };
+        let message = if logged.cursor > self.unnamed {
+            self.before = Some(event_id.clone());
+            message.message_id(event_id.as_str())
+        } else {
+            message
+        };
         let acknowledged = match self.context.send_publish(subject, message).await {
             Ok(acknowledged) => acknowledged.into_future(),
             Err(error) => return Err(self.refused(event_id, error)),
@@ -216,12 +242,15 @@ impl<'a> Window<'a> {
                 Ok(None)
             }
             Ok(_) => {
-                self.seen_before = place.after;
-                Ok(Some(Turn::Elsewhere))
+                tracing::debug!(
+                    cursor = place.after,
+                    "NATS says that it had this event before"
+                );
+                Ok(Some(Turn::Duplicate(place.after)))
             }
-            Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => {
+            Err(error) if is_overtaken(error.kind()) => {
                 tracing::debug!(cursor = place.after, "another was first in the NATS stream");
-                Ok(Some(Turn::Elsewhere))
+                Ok(Some(Turn::Overtaken))
             }
             Err(error) => Err(self.refused(event_id, error)),
         }

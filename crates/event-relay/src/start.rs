@@ -7,6 +7,9 @@ use crate::connection::unusable;
 use crate::message::Published;
 use crate::{NatsConfig, RelayError};
 
+/// How often the end of a stream that others write to is asked for.
+const END_TRIES: usize = 100;
+
 /// Where the stream and our copy of the log into it end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Start {
@@ -48,11 +51,8 @@ pub(crate) async fn start(
     store: &dyn EventStore,
     stream: &stream::Stream,
 ) -> Result<(Start, Readers), RelayError> {
-    // The end first. What is published between the two questions makes the next publish be refused.
-    let info = stream.get_info().await;
-    let info = info.map_err(|error| unusable(config, error))?;
+    let (info, published) = end(config, stream).await?;
     let readers = Readers::of(&info);
-    let published = last(config, stream).await?;
     if let Some(published) = &published {
         check_ours(config, store, published).await?;
     }
@@ -69,16 +69,29 @@ pub(crate) async fn start(
     Ok((start, readers))
 }
 
-async fn last(
+/// Where the stream ends, and the last of our events in it, of one moment: a sequence that is older than the
+/// event would have the events behind it taken at the wrong places.
+async fn end(
     config: &NatsConfig,
     stream: &stream::Stream,
-) -> Result<Option<Published>, RelayError> {
+) -> Result<(stream::Info, Option<Published>), RelayError> {
     let ours = format!("{}.>", config.subjects());
-    match stream.get_last_raw_message_by_subject(&ours).await {
-        Ok(message) => Ok(Published::of(&message.headers)),
-        Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
-        Err(error) => Err(unusable(config, error)),
+    for _ in 0..END_TRIES {
+        let info = stream.get_info().await;
+        let info = info.map_err(|error| unusable(config, error))?;
+        match stream.get_last_raw_message_by_subject(&ours).await {
+            // It came in between: ask again.
+            Ok(message) if message.sequence > info.state.last_sequence => {}
+            Ok(message) => return Ok((info, Published::of(&message.headers))),
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {
+                return Ok((info, None));
+            }
+            Err(error) => return Err(unusable(config, error)),
+        }
     }
+    Err(RelayError::Busy {
+        stream: config.stream().to_owned(),
+    })
 }
 
 /// Positions of another log say nothing about ours: going on after one would leave events out.

@@ -36,7 +36,7 @@ pub(crate) async fn read(context: &Context, count: usize) -> Vec<Read> {
                 let logged: LoggedEvent = serde_json::from_slice(&message.payload).unwrap();
                 let headers = message.headers.as_ref().unwrap();
                 let header = |name: &str| headers.get(name).unwrap().as_str().to_owned();
-                assert_eq!(header("Nats-Msg-Id"), logged.event.event_id.as_str());
+                assert_eq!(header("Octo-Event-Id"), logged.event.event_id.as_str());
                 assert_eq!(header("Octo-Cursor"), logged.cursor.to_string());
                 Read {
                     subject: message.subject.to_string(),
