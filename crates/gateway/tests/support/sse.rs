@@ -50,6 +50,15 @@ pub async fn follow_with(address: SocketAddr, path: &str, headers: &[(&str, &str
         .unwrap()
 }
 
+/// The same, with headers, from a server that may be killed at any moment.
+pub async fn try_follow(
+    address: SocketAddr,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> Result<SseAnswer, Box<dyn std::error::Error + Send + Sync>> {
+    request(address, Request::get(path), headers, "").await
+}
+
 /// Sends a request on a connection of its own and waits for the head of its answer.
 pub async fn open(
     address: SocketAddr,

@@ -1,0 +1,279 @@
+//! The books as they stand in the database, read past octo.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::database::{Database, Row};
+
+/// Every row, and every file.
+#[derive(Debug, Default)]
+pub(crate) struct Books {
+    pub tasks: BTreeMap<String, Task>,
+    /// By task, in the order of their sequence.
+    pub events: BTreeMap<String, Vec<Event>>,
+    pub calls: BTreeMap<String, Call>,
+    pub artifacts: BTreeMap<String, Artifact>,
+    /// Where the files are.
+    pub folder: PathBuf,
+    /// `<task>/<artifact>` under it.
+    pub files: BTreeSet<String>,
+    /// Files that wait for their commit.
+    pub waiting: usize,
+}
+
+#[derive(Debug)]
+pub(crate) struct Task {
+    pub status: String,
+    pub channel: String,
+    pub latest_event: String,
+    pub updated_at: String,
+}
+
+#[derive(Debug)]
+pub(crate) struct Event {
+    pub id: String,
+    pub seq: u64,
+    pub position: Option<u64>,
+    pub ts: String,
+    pub kind: String,
+    pub payload: Value,
+    pub parent: Option<String>,
+    pub key: Option<String>,
+    /// As `GET /api/stream/task/{id}` sends it, up to its last field, `final`.
+    pub wire: String,
+}
+
+/// A row of `model_calls`: its columns as text.
+#[derive(Debug)]
+pub(crate) struct Call(pub BTreeMap<&'static str, String>);
+
+#[derive(Debug)]
+pub(crate) struct Artifact {
+    pub task_id: String,
+    pub name: String,
+    pub parts: Value,
+    pub storage_ref: Option<String>,
+    pub size: u64,
+    pub hash: String,
+}
+
+const TASKS: [&str; 5] = ["task_id", "status", "requester", "pointers", "updated_at"];
+const EVENTS: [&str; 13] = [
+    "event_id",
+    "task_id",
+    "task_seq",
+    "ts",
+    "type",
+    "schema_version",
+    "actor",
+    "payload",
+    "trace_id",
+    "span_id",
+    "parent_event_id",
+    "idempotency_key",
+    "position",
+];
+const ARTIFACTS: [&str; 7] = [
+    "artifact_id",
+    "task_id",
+    "name",
+    "parts",
+    "storage_ref",
+    "size",
+    "hash",
+];
+/// What the books say of a call, as they name it.
+pub(crate) const CALLS: [&str; 16] = [
+    "call_id",
+    "task_id",
+    "status",
+    "day",
+    "alias",
+    "category",
+    "model",
+    "provider",
+    "cost_pico",
+    "cost_unavailable",
+    "is_fallback",
+    "drift",
+    "estimated",
+    "prompt_tokens",
+    "completion_tokens",
+    "total_tokens",
+];
+
+impl Books {
+    /// Reads all of it. Nobody may be writing.
+    pub(crate) fn read(database: &Database, artifacts: &Path) -> Self {
+        let mut books = Self {
+            folder: artifacts.to_owned(),
+            ..Self::default()
+        };
+        for row in database.rows("tasks", &TASKS) {
+            let (id, task) = Task::of(row);
+            books.tasks.insert(id, task);
+        }
+        for row in database.rows("events", &EVENTS) {
+            let (task_id, event) = Event::of(row);
+            books.events.entry(task_id).or_default().push(event);
+        }
+        for events in books.events.values_mut() {
+            events.sort_by_key(|event| event.seq);
+        }
+        for row in database.rows("model_calls", &CALLS) {
+            let columns = CALLS.into_iter().zip(row.into_iter().map(word));
+            let call: BTreeMap<_, _> = columns.collect();
+            books.calls.insert(call["call_id"].clone(), Call(call));
+        }
+        for row in database.rows("artifacts", &ARTIFACTS) {
+            let (id, artifact) = Artifact::of(row);
+            books.artifacts.insert(id, artifact);
+        }
+        books.list_files();
+        books
+    }
+
+    fn list_files(&mut self) {
+        for folder in names(&self.folder) {
+            let inside = names(&self.folder.join(&folder));
+            if folder.ends_with('~') {
+                self.waiting += inside.len();
+                continue;
+            }
+            let files = inside.into_iter().map(|file| format!("{folder}/{file}"));
+            self.files.extend(files);
+        }
+    }
+
+    /// True if no event can follow.
+    pub(crate) fn has_ended(&self, task_id: &str) -> bool {
+        let status = self.tasks.get(task_id).map(|task| task.status.as_str());
+        matches!(status, Some("SUCCEEDED" | "FAILED" | "CANCELLED"))
+    }
+
+    pub(crate) fn count_events(&self) -> usize {
+        self.events.values().map(Vec::len).sum()
+    }
+
+    /// Calls that recovery closed.
+    pub(crate) fn interrupted(&self) -> usize {
+        let events = self.events.values().flatten();
+        let interrupted = |event: &&Event| event.payload["error_type"] == "interrupted";
+        events.filter(interrupted).count()
+    }
+
+    /// Files without a row: a kill fell between their placing and their commit.
+    pub(crate) fn orphans(&self) -> usize {
+        let rows: BTreeSet<&str> = self
+            .artifacts
+            .values()
+            .filter_map(|artifact| artifact.storage_ref.as_deref())
+            .collect();
+        let without = |file: &&String| !rows.contains(file.as_str());
+        self.files.iter().filter(without).count()
+    }
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
+}
+
+/// Whatever a database calls true, false and nothing.
+fn word(value: Option<String>) -> String {
+    match value.as_deref() {
+        None => String::new(),
+        Some("true" | "t") => "1".to_owned(),
+        Some("false" | "f") => "0".to_owned(),
+        Some(word) => word.to_owned(),
+    }
+}
+
+fn json(text: Option<&str>) -> Value {
+    text.and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default()
+}
+
+fn number(text: Option<&String>) -> Option<u64> {
+    text.and_then(|text| text.parse().ok())
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+impl Task {
+    fn of(row: Row) -> (String, Self) {
+        let [id, status, requester, pointers, updated_at] = row.try_into().unwrap();
+        let task = Self {
+            status: word(status),
+            channel: text(&json(requester.as_deref())["channel"]),
+            latest_event: text(&json(pointers.as_deref())["latest_event_id"]),
+            updated_at: word(updated_at),
+        };
+        (id.unwrap(), task)
+    }
+}
+
+impl Event {
+    fn of(row: Row) -> (String, Self) {
+        let wire = wire(&row);
+        let payload = json(row[7].as_deref());
+        let seq = number(row[2].as_ref()).unwrap();
+        let position = number(row[12].as_ref());
+        let [id, task_id, _, ts, kind, _, _, _, _, _, parent, key, _] = row.try_into().unwrap();
+        let event = Self {
+            id: id.unwrap(),
+            seq,
+            position,
+            ts: word(ts),
+            kind: word(kind),
+            payload,
+            parent,
+            key,
+            wire,
+        };
+        (task_id.unwrap(), event)
+    }
+}
+
+fn wire(row: &Row) -> String {
+    let raw = |index: usize| row[index].clone().unwrap_or_else(|| "null".to_owned());
+    let quoted = |index: usize| serde_json::to_string(&row[index]).unwrap();
+    format!(
+        r#"{{"event_id":{},"task_id":{},"task_seq":{},"ts":{},"type":{},"schema_version":{},"actor":{},"payload":{},"trace_id":{},"span_id":{},"causality":{{"parent_event_id":{},"idempotency_key":{}}},"#,
+        quoted(0),
+        quoted(1),
+        raw(2),
+        quoted(3),
+        quoted(4),
+        raw(5),
+        quoted(6),
+        raw(7),
+        quoted(8),
+        quoted(9),
+        quoted(10),
+        quoted(11),
+    )
+}
+
+impl Artifact {
+    fn of(row: Row) -> (String, Self) {
+        let [id, task_id, name, parts, storage_ref, size, hash] = row.try_into().unwrap();
+        let artifact = Self {
+            task_id: task_id.unwrap(),
+            name: word(name),
+            parts: json(parts.as_deref()),
+            storage_ref,
+            size: number(size.as_ref()).unwrap(),
+            hash: word(hash),
+        };
+        (id.unwrap(), artifact)
+    }
+}

@@ -1,0 +1,88 @@
+//! Artifacts: the event, the row, the content.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::{Findings, Rule};
+use crate::books::{Artifact, Books};
+
+pub(crate) fn check(books: &Books, found: &mut Findings) {
+    let mut told = BTreeSet::new();
+    for (task_id, events) in &books.events {
+        for event in events {
+            match event.kind.as_str() {
+                "ARTIFACT_CREATED" => {
+                    let artifact_id = event.payload["artifact_id"].as_str().unwrap_or_default();
+                    told.insert(artifact_id);
+                    created(books, task_id, artifact_id, &event.payload, found);
+                }
+                "MODEL_CALL_COMPLETED" => {
+                    let reference = event.payload["artifact_ref"].as_str().unwrap_or_default();
+                    let known = books.artifacts.contains_key(reference);
+                    found.unless(known, Rule::WholeArtifacts, || {
+                        format!("{} refers to no artifact: `{reference}`", event.id)
+                    });
+                }
+                _ => {}
+            }
+        }
+    }
+    for (artifact_id, artifact) in &books.artifacts {
+        let has_event = told.contains(artifact_id.as_str());
+        found.unless(has_event, Rule::WholeArtifacts, || {
+            format!("{artifact_id} has a row and no event")
+        });
+        content(books, artifact_id, artifact, found);
+    }
+}
+
+fn created(books: &Books, task_id: &str, artifact_id: &str, payload: &Value, found: &mut Findings) {
+    let Some(artifact) = books.artifacts.get(artifact_id) else {
+        let what = format!("{artifact_id} of {task_id} has no row");
+        found.add(Rule::WholeArtifacts, what);
+        return;
+    };
+    let same = artifact.task_id == task_id
+        && payload["name"] == artifact.name.as_str()
+        && payload["size"].as_u64() == Some(artifact.size);
+    found.unless(same, Rule::WholeArtifacts, || {
+        format!("the row of {artifact_id} and its event differ: {artifact:?}, {payload}")
+    });
+}
+
+fn content(books: &Books, artifact_id: &str, artifact: &Artifact, found: &mut Findings) {
+    let inline = artifact.parts[0]["content"].as_str();
+    let content = match (inline, artifact.storage_ref.as_deref()) {
+        (Some(content), None) => Ok(content.as_bytes().to_vec()),
+        (None, Some(file)) => std::fs::read(books.folder.join(file)),
+        _ => {
+            let what = format!("{artifact_id} is neither in the database nor a file, or both");
+            found.add(Rule::WholeArtifacts, what);
+            return;
+        }
+    };
+    match content {
+        Err(error) => found.add(
+            Rule::WholeArtifacts,
+            format!("the file of {artifact_id}: {error}"),
+        ),
+        Ok(content) => {
+            let size = u64::try_from(content.len()).unwrap();
+            let whole = size == artifact.size && sha256(&content) == artifact.hash;
+            found.unless(whole, Rule::WholeArtifacts, || {
+                format!("the content of {artifact_id} is not what its row says")
+            });
+        }
+    }
+}
+
+fn sha256(content: &[u8]) -> String {
+    let mut hex = String::new();
+    for byte in Sha256::digest(content) {
+        write!(hex, "{byte:02x}").unwrap();
+    }
+    hex
+}
