@@ -123,7 +123,9 @@ impl Books {
             events.sort_by_key(|event| event.seq);
         }
         for row in database.rows("model_calls", &CALLS) {
-            let columns = CALLS.into_iter().zip(row.into_iter().map(word));
+            let columns = CALLS
+                .into_iter()
+                .zip(row.iter().map(|value| word(value.as_ref())));
             let call: BTreeMap<_, _> = columns.collect();
             books.calls.insert(call["call_id"].clone(), Call(call));
         }
@@ -186,13 +188,14 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 /// Whatever a database calls true, false and nothing.
-fn word(value: Option<String>) -> String {
-    match value.as_deref() {
-        None => String::new(),
-        Some("true" | "t") => "1".to_owned(),
-        Some("false" | "f") => "0".to_owned(),
-        Some(word) => word.to_owned(),
-    }
+fn word(value: Option<&String>) -> String {
+    let word = match value.map(String::as_str) {
+        None => "",
+        Some("true") => "1",
+        Some("false") => "0",
+        Some(word) => word,
+    };
+    word.to_owned()
 }
 
 fn json(text: Option<&str>) -> Value {
@@ -212,10 +215,10 @@ impl Task {
     fn of(row: Row) -> (String, Self) {
         let [id, status, requester, pointers, updated_at] = row.try_into().unwrap();
         let task = Self {
-            status: word(status),
+            status: word(status.as_ref()),
             channel: text(&json(requester.as_deref())["channel"]),
             latest_event: text(&json(pointers.as_deref())["latest_event_id"]),
-            updated_at: word(updated_at),
+            updated_at: word(updated_at.as_ref()),
         };
         (id.unwrap(), task)
     }
@@ -232,8 +235,8 @@ impl Event {
             id: id.unwrap(),
             seq,
             position,
-            ts: word(ts),
-            kind: word(kind),
+            ts: word(ts.as_ref()),
+            kind: word(kind.as_ref()),
             payload,
             parent,
             key,
@@ -268,11 +271,11 @@ impl Artifact {
         let [id, task_id, name, parts, storage_ref, size, hash] = row.try_into().unwrap();
         let artifact = Self {
             task_id: task_id.unwrap(),
-            name: word(name),
+            name: word(name.as_ref()),
             parts: json(parts.as_deref()),
             storage_ref,
             size: number(size.as_ref()).unwrap(),
-            hash: word(hash),
+            hash: word(hash.as_ref()),
         };
         (id.unwrap(), artifact)
     }

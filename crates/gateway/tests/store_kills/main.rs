@@ -21,6 +21,7 @@ mod check;
 mod clients;
 mod database;
 mod dice;
+mod doctored;
 mod process;
 mod rounds;
 #[path = "../support/mod.rs"]

@@ -43,7 +43,7 @@ impl Place {
         self.data().join("artifacts")
     }
 
-    fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.dir.path().join("data")
     }
 
