@@ -14,6 +14,8 @@ pub(crate) struct Books {
     /// By task, in the order of their sequence.
     pub events: BTreeMap<String, Vec<Event>>,
     pub calls: BTreeMap<String, Call>,
+    /// Rows of `cost_sums`: by [`SUM_KEY`], the values of [`SUM_VALUES`].
+    pub sums: BTreeMap<Vec<String>, Vec<i128>>,
     pub artifacts: BTreeMap<String, Artifact>,
     /// Where the files are.
     pub folder: PathBuf,
@@ -29,6 +31,8 @@ pub(crate) struct Task {
     pub channel: String,
     pub latest_event: String,
     pub updated_at: String,
+    pub last_seq: Option<u64>,
+    pub chain: String,
 }
 
 #[derive(Debug)]
@@ -41,6 +45,10 @@ pub(crate) struct Event {
     pub payload: Value,
     pub parent: Option<String>,
     pub key: Option<String>,
+    /// Its link of the chain, in hexadecimal.
+    pub hash: String,
+    /// All of its columns.
+    pub row: Row,
     /// As `GET /api/stream/task/{id}` sends it, up to its last field, `final`.
     pub wire: String,
 }
@@ -59,8 +67,17 @@ pub(crate) struct Artifact {
     pub hash: String,
 }
 
-const TASKS: [&str; 5] = ["task_id", "status", "requester", "pointers", "updated_at"];
-const EVENTS: [&str; 13] = [
+const TASKS: [&str; 7] = [
+    "task_id",
+    "status",
+    "requester",
+    "pointers",
+    "updated_at",
+    "last_seq",
+    "chain",
+];
+/// The first twelve are what a link of the chain covers, in its order.
+const EVENTS: [&str; 14] = [
     "event_id",
     "task_id",
     "task_seq",
@@ -74,6 +91,7 @@ const EVENTS: [&str; 13] = [
     "parent_event_id",
     "idempotency_key",
     "position",
+    "hash",
 ];
 const ARTIFACTS: [&str; 7] = [
     "artifact_id",
@@ -104,6 +122,23 @@ pub(crate) const CALLS: [&str; 16] = [
     "total_tokens",
 ];
 
+/// What sums are kept by.
+pub(crate) const SUM_KEY: [&str; 6] = ["period", "scope", "alias", "category", "model", "provider"];
+/// What is summed. A cost is so many dollars and so many picodollars.
+pub(crate) const SUM_VALUES: [&str; 11] = [
+    "calls",
+    "calls_without_cost",
+    "fallback_calls",
+    "failed_calls",
+    "drift_calls",
+    "estimated_calls",
+    "prompt_tokens",
+    "completion_tokens",
+    "total_tokens",
+    "cost_usd",
+    "cost_pico",
+];
+
 impl Books {
     /// Reads all of it. Nobody may be writing.
     pub(crate) fn read(database: &Database, artifacts: &Path) -> Self {
@@ -128,6 +163,15 @@ impl Books {
                 .zip(row.iter().map(|value| word(value.as_ref())));
             let call: BTreeMap<_, _> = columns.collect();
             books.calls.insert(call["call_id"].clone(), Call(call));
+        }
+        let columns = [SUM_KEY.as_slice(), SUM_VALUES.as_slice()].concat();
+        for row in database.rows("cost_sums", &columns) {
+            let (key, values) = row.split_at(SUM_KEY.len());
+            let key = key.iter().map(|value| word(value.as_ref())).collect();
+            let values = values
+                .iter()
+                .map(|value| word(value.as_ref()).parse().unwrap());
+            books.sums.insert(key, values.collect());
         }
         for row in database.rows("artifacts", &ARTIFACTS) {
             let (id, artifact) = Artifact::of(row);
@@ -213,12 +257,15 @@ fn text(value: &Value) -> String {
 
 impl Task {
     fn of(row: Row) -> (String, Self) {
-        let [id, status, requester, pointers, updated_at] = row.try_into().unwrap();
+        let [id, status, requester, pointers, updated_at, last_seq, chain] =
+            row.try_into().unwrap();
         let task = Self {
             status: word(status.as_ref()),
             channel: text(&json(requester.as_deref())["channel"]),
             latest_event: text(&json(pointers.as_deref())["latest_event_id"]),
             updated_at: word(updated_at.as_ref()),
+            last_seq: number(last_seq.as_ref()),
+            chain: word(chain.as_ref()),
         };
         (id.unwrap(), task)
     }
@@ -226,23 +273,20 @@ impl Task {
 
 impl Event {
     fn of(row: Row) -> (String, Self) {
-        let wire = wire(&row);
-        let payload = json(row[7].as_deref());
-        let seq = number(row[2].as_ref()).unwrap();
-        let position = number(row[12].as_ref());
-        let [id, task_id, _, ts, kind, _, _, _, _, _, parent, key, _] = row.try_into().unwrap();
         let event = Self {
-            id: id.unwrap(),
-            seq,
-            position,
-            ts: word(ts.as_ref()),
-            kind: word(kind.as_ref()),
-            payload,
-            parent,
-            key,
-            wire,
+            id: word(row[0].as_ref()),
+            seq: number(row[2].as_ref()).unwrap(),
+            ts: word(row[3].as_ref()),
+            kind: word(row[4].as_ref()),
+            payload: json(row[7].as_deref()),
+            parent: row[10].clone(),
+            key: row[11].clone(),
+            position: number(row[12].as_ref()),
+            hash: word(row[13].as_ref()),
+            wire: wire(&row),
+            row,
         };
-        (task_id.unwrap(), event)
+        (word(event.row[1].as_ref()), event)
     }
 }
 

@@ -31,10 +31,14 @@ fn sqlite(path: &PathBuf, table: &str, columns: &[&str]) -> Vec<Row> {
     rows.unwrap().map(Result::unwrap).collect()
 }
 
+/// Bytes are read as hexadecimal digits.
 fn select(table: &str, columns: &[&str]) -> String {
     let texts: Vec<String> = columns
         .iter()
-        .map(|column| format!("CAST({column} AS TEXT)"))
+        .map(|column| match (table, *column) {
+            ("events", "hash") | ("tasks", "chain") => format!("lower(hex({column}))"),
+            _ => format!("CAST({column} AS TEXT)"),
+        })
         .collect();
     format!("SELECT {} FROM {table}", texts.join(", "))
 }

@@ -19,7 +19,7 @@ struct Damage {
     breaks: &'static [Rule],
 }
 
-const DAMAGES: [Damage; 17] = [
+const DAMAGES: [Damage; 22] = [
     // Events that are gone.
     Damage {
         sql: "DELETE FROM events WHERE event_id = (SELECT event_id FROM events WHERE type = 'USER_MESSAGE' LIMIT 1)",
@@ -83,11 +83,32 @@ const DAMAGES: [Damage; 17] = [
     },
     Damage {
         sql: "UPDATE model_calls SET cost_pico = cost_pico + 1 WHERE status = 'completed'",
-        breaks: &[Rule::CallRow, Rule::Sums],
+        breaks: &[Rule::CallRow],
+    },
+    Damage {
+        sql: "UPDATE cost_sums SET cost_pico = cost_pico + 1 WHERE period = 'month'",
+        breaks: &[Rule::Sums],
+    },
+    Damage {
+        sql: "DELETE FROM cost_sums WHERE scope = (SELECT scope FROM cost_sums WHERE period = 'task' LIMIT 1)",
+        breaks: &[Rule::Sums],
     },
     Damage {
         sql: "DELETE FROM model_calls WHERE call_id = (SELECT call_id FROM model_calls LIMIT 1)",
-        breaks: &[Rule::CallRow, Rule::Sums],
+        breaks: &[Rule::CallRow],
+    },
+    // The chain.
+    Damage {
+        sql: "UPDATE events SET hash = randomblob(32) WHERE position = 5",
+        breaks: &[Rule::Chain],
+    },
+    Damage {
+        sql: "UPDATE events SET span_id = 'another' WHERE position = 5",
+        breaks: &[Rule::Chain],
+    },
+    Damage {
+        sql: "UPDATE tasks SET chain = randomblob(32)",
+        breaks: &[Rule::TaskRow],
     },
     // Artifacts.
     Damage {

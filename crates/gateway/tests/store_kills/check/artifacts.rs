@@ -1,12 +1,11 @@
 //! Artifacts: the event, the row, the content.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::{Findings, Rule};
+use super::{Findings, Rule, hex};
 use crate::books::{Artifact, Books};
 
 pub(crate) fn check(books: &Books, found: &mut Findings) {
@@ -71,18 +70,10 @@ fn content(books: &Books, artifact_id: &str, artifact: &Artifact, found: &mut Fi
         ),
         Ok(content) => {
             let size = u64::try_from(content.len()).unwrap();
-            let whole = size == artifact.size && sha256(&content) == artifact.hash;
+            let whole = size == artifact.size && hex(&Sha256::digest(&content)) == artifact.hash;
             found.unless(whole, Rule::WholeArtifacts, || {
                 format!("the content of {artifact_id} is not what its row says")
             });
         }
     }
-}
-
-fn sha256(content: &[u8]) -> String {
-    let mut hex = String::new();
-    for byte in Sha256::digest(content) {
-        write!(hex, "{byte:02x}").unwrap();
-    }
-    hex
 }

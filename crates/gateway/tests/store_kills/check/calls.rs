@@ -1,10 +1,10 @@
 //! The calls: each has one end, and a row that says the same.
 
-use super::{Findings, Moment, Rule, recount};
+use super::recount::Recount;
+use super::{Findings, Moment, Rule};
 use crate::books::{Books, CALLS};
 
-pub(crate) fn check(books: &Books, moment: Moment, found: &mut Findings) {
-    let recount = recount(books);
+pub(crate) fn check(books: &Books, recount: &Recount, moment: Moment, found: &mut Findings) {
     for end in &recount.surplus_ends {
         let what = format!("{end} ends a call that has ended or never began");
         found.add(Rule::OneEndPerCall, what);

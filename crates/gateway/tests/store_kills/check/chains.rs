@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Findings, Moment, Rule};
+use sha2::{Digest as _, Sha256};
+
+use super::{Findings, Moment, Rule, hex};
 use crate::books::{Books, Event, Task};
 
 const TERMINAL: [&str; 3] = ["SUCCEEDED", "FAILED", "CANCELLED"];
@@ -14,6 +16,7 @@ pub(crate) fn check(books: &Books, moment: Moment, found: &mut Findings) {
     for (task_id, events) in &books.events {
         sequence(task_id, events, found);
         places(events, &mut positions, found);
+        links(events, found);
         let status = status(task_id, events, found);
         let Some(task) = books.tasks.get(task_id) else {
             found.add(Rule::TaskRow, format!("{task_id} has events and no row"));
@@ -75,6 +78,37 @@ fn places(events: &[Event], positions: &mut BTreeSet<u64>, found: &mut Findings)
     }
 }
 
+/// The hash of each event covers the one before and all of its own columns.
+fn links(events: &[Event], found: &mut Findings) {
+    let mut before = [0; 32];
+    for event in events {
+        let link = link(before, event);
+        let hex = hex(&link);
+        found.unless(event.hash == hex, Rule::Chain, || {
+            format!("the hash of {} is {}, not {hex}", event.id, event.hash)
+        });
+        before = link;
+    }
+}
+
+/// Number by number and text by text, each with its length before it; what may be missing says whether it is.
+fn link(before: [u8; 32], event: &Event) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    hasher.update(before);
+    for (index, column) in event.row.iter().take(12).enumerate() {
+        let text = column.as_deref().unwrap_or_default();
+        if matches!(index, 10 | 11) {
+            hasher.update(1_u64.to_le_bytes());
+            hasher.update([u8::from(column.is_some())]);
+        }
+        let number = matches!(index, 2 | 5).then(|| text.parse::<i64>().unwrap().to_le_bytes());
+        let bytes = number.as_ref().map_or(text.as_bytes(), <[u8; 8]>::as_slice);
+        hasher.update(u64::try_from(bytes.len()).unwrap().to_le_bytes());
+        hasher.update(bytes);
+    }
+    hasher.finalize().into()
+}
+
 /// The status that the events lead to.
 fn status(task_id: &str, events: &[Event], found: &mut Findings) -> String {
     let mut status = "CREATED".to_owned();
@@ -101,13 +135,11 @@ fn row(task_id: &str, task: &Task, events: &[Event], status: &str, found: &mut F
     });
     let Some(last) = events.last() else { return };
     found.unless(
-        task.latest_event == last.id && task.updated_at == last.ts,
+        task.latest_event == last.id
+            && task.updated_at == last.ts
+            && task.last_seq == Some(last.seq)
+            && task.chain == last.hash,
         Rule::TaskRow,
-        || {
-            format!(
-                "the row of {task_id} points to {}, its last event is {}",
-                task.latest_event, last.id
-            )
-        },
+        || format!("the row of {task_id} is {task:?}, its last event {last:?}"),
     );
 }

@@ -5,9 +5,11 @@ mod calls;
 mod chains;
 mod recount;
 mod rollups;
+mod sums;
 mod told;
 
 use std::fmt;
+use std::fmt::Write as _;
 
 use crate::books::Books;
 use crate::told::Record;
@@ -29,6 +31,8 @@ pub(crate) enum Rule {
     NoGap,
     /// Every event has a place of its own in the log, in the order of its task.
     OrderOfTheLog,
+    /// The hash of every event covers it and all before it.
+    Chain,
     /// Every call has exactly one end, an answer is recorded once, at its own cost.
     OneEndPerCall,
     /// A task that nobody works on has ended.
@@ -92,8 +96,18 @@ pub(crate) enum Moment {
 pub(crate) fn check(books: &Books, told: &Record, moment: Moment) -> Vec<Violation> {
     let mut found = Findings(told.complaints.clone());
     chains::check(books, moment, &mut found);
-    calls::check(books, moment, &mut found);
+    let recount = recount(books);
+    calls::check(books, &recount, moment, &mut found);
+    sums::check(books, &recount, &mut found);
     artifacts::check(books, &mut found);
     told::check(books, told, &mut found);
     found.0
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut hex = String::new();
+    for byte in bytes {
+        write!(hex, "{byte:02x}").unwrap();
+    }
+    hex
 }

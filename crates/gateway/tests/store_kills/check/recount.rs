@@ -47,6 +47,7 @@ impl Recount {
             ("task_id", task_id.to_owned()),
             ("status", "started".to_owned()),
             ("day", event.ts[..10].to_owned()),
+            ("hour", event.ts[..13].to_owned()),
             ("alias", text("model_alias")),
             ("category", text("category")),
         ]);
