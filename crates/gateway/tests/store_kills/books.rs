@@ -140,42 +140,30 @@ pub(crate) const SUM_VALUES: [&str; 11] = [
 ];
 
 impl Books {
-    /// Reads all of it. Nobody may be writing.
+    /// Reads all of it, as of one moment.
     pub(crate) fn read(database: &Database, artifacts: &Path) -> Self {
+        let sums = [SUM_KEY.as_slice(), SUM_VALUES.as_slice()].concat();
+        let [task_rows, event_rows, call_rows, sum_rows, artifact_rows] = database.rows([
+            ("tasks", &TASKS),
+            ("events", &EVENTS),
+            ("model_calls", &CALLS),
+            ("cost_sums", &sums),
+            ("artifacts", &ARTIFACTS),
+        ]);
         let mut books = Self {
+            tasks: task_rows.into_iter().map(Task::of).collect(),
+            calls: call_rows.iter().map(Call::of).collect(),
+            sums: sum_rows.iter().map(sums_of).collect(),
+            artifacts: artifact_rows.into_iter().map(Artifact::of).collect(),
             folder: artifacts.to_owned(),
             ..Self::default()
         };
-        for row in database.rows("tasks", &TASKS) {
-            let (id, task) = Task::of(row);
-            books.tasks.insert(id, task);
-        }
-        for row in database.rows("events", &EVENTS) {
+        for row in event_rows {
             let (task_id, event) = Event::of(row);
             books.events.entry(task_id).or_default().push(event);
         }
         for events in books.events.values_mut() {
             events.sort_by_key(|event| event.seq);
-        }
-        for row in database.rows("model_calls", &CALLS) {
-            let columns = CALLS
-                .into_iter()
-                .zip(row.iter().map(|value| word(value.as_ref())));
-            let call: BTreeMap<_, _> = columns.collect();
-            books.calls.insert(call["call_id"].clone(), Call(call));
-        }
-        let columns = [SUM_KEY.as_slice(), SUM_VALUES.as_slice()].concat();
-        for row in database.rows("cost_sums", &columns) {
-            let (key, values) = row.split_at(SUM_KEY.len());
-            let key = key.iter().map(|value| word(value.as_ref())).collect();
-            let values = values
-                .iter()
-                .map(|value| word(value.as_ref()).parse().unwrap());
-            books.sums.insert(key, values.collect());
-        }
-        for row in database.rows("artifacts", &ARTIFACTS) {
-            let (id, artifact) = Artifact::of(row);
-            books.artifacts.insert(id, artifact);
         }
         books.list_files();
         books
@@ -269,6 +257,24 @@ impl Task {
         };
         (id.unwrap(), task)
     }
+}
+
+impl Call {
+    fn of(row: &Row) -> (String, Self) {
+        let columns = CALLS
+            .into_iter()
+            .zip(row.iter().map(|value| word(value.as_ref())));
+        (word(row[0].as_ref()), Self(columns.collect()))
+    }
+}
+
+fn sums_of(row: &Row) -> (Vec<String>, Vec<i128>) {
+    let (key, values) = row.split_at(SUM_KEY.len());
+    let key = key.iter().map(|value| word(value.as_ref()));
+    let values = values
+        .iter()
+        .map(|value| word(value.as_ref()).parse().unwrap());
+    (key.collect(), values.collect())
 }
 
 impl Event {

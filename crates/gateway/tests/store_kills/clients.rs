@@ -38,7 +38,7 @@ const STORE_ERRORS: [&str; 6] = [
 
 /// How long an answer may still be on its way to a client that has to stop.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-/// After a request that failed: octo is gone.
+/// After a request that failed: octo, or its server, is gone.
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// Clients at work.
@@ -112,7 +112,12 @@ impl Client {
         let body = body.to_string();
         let sent = try_send(self.address, method, path, headers, body.as_bytes());
         match tokio::time::timeout(LIMIT, sent).await {
-            Ok(Ok(answer)) => Some(answer),
+            Ok(Ok(answer)) => {
+                if answer.status.is_server_error() {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Some(answer)
+            }
             Ok(Err(_)) => {
                 self.cut_off().await;
                 None
@@ -298,7 +303,10 @@ impl Client {
                 let what = format!("{path}: {} after a client was told of it", stream.status);
                 return self.told.record().complain(Rule::NothingLost, what);
             }
-            status => return self.told.record().refused(&path, status, ""),
+            status => {
+                self.told.record().refused(&path, status, "");
+                return tokio::time::sleep(PAUSE).await;
+            }
         }
         let mut seq = progress.seq;
         while let Some(event) = stream.event().await {

@@ -10,6 +10,7 @@ use crate::check::{Findings, Moment, Rule, check, recount, rollups};
 use crate::clients::Clients;
 use crate::dice::Dice;
 use crate::process::Place;
+use crate::store::Fresh;
 use crate::told::Told;
 use crate::upstream::Upstream;
 
@@ -132,7 +133,7 @@ impl Kept {
     async fn new() -> Self {
         let upstream = Upstream::start().await;
         let kept = Self {
-            place: Place::new(upstream.url()),
+            place: Place::new(Fresh::Sqlite, upstream.url()),
             told: Arc::default(),
         };
         let octo = kept.place.start().await.unwrap();

@@ -19,18 +19,28 @@
 mod books;
 mod check;
 mod clients;
+mod counts;
 mod database;
 mod dice;
 mod doctored;
+mod folder;
+mod look;
 mod process;
+mod psql;
 mod rounds;
+mod store;
 #[path = "../support/mod.rs"]
 mod support;
 mod told;
 mod upstream;
 
+use std::sync::Arc;
+
 use dice::Dice;
-use rounds::Plan;
+use process::Place;
+use psql::Cluster;
+use rounds::{Plan, Victim};
+use store::Store;
 
 /// A number of the environment.
 fn asked(name: &str) -> Option<u64> {
@@ -38,17 +48,45 @@ fn asked(name: &str) -> Option<u64> {
     Some(value.parse().unwrap())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn octo_killed_at_any_moment_keeps_its_books_in_sqlite() {
+/// So many kills, unless somebody asked for more.
+async fn kill(victim: Victim, kills: u64) {
     let plan = Plan {
-        kills: asked("OCTO_TEST_KILLS").unwrap_or(15),
+        victim,
+        kills: asked("OCTO_TEST_KILLS").unwrap_or(kills),
         seed: asked("OCTO_TEST_KILLS_SEED").unwrap_or_else(Dice::new_seed),
     };
     let counts = rounds::run(&plan).await;
-    eprintln!("{counts}");
     assert_eq!(counts.kills, plan.kills);
     assert!(
         counts.keys > 0 && counts.seen > 0 && counts.answers > 0,
-        "{counts}"
+        "nobody worked: {counts}"
     );
+}
+
+/// An octo that does not know Postgres takes no notice of an address where there is none.
+async fn octo_knows_postgres(cluster: &Arc<Cluster>) -> bool {
+    let store = Store::Postgres(Arc::clone(cluster));
+    let place = Place::new(store.nowhere(), "http://127.0.0.1:1".to_owned());
+    place.start().await.is_err()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn octo_killed_at_any_moment_keeps_its_books_in_sqlite() {
+    kill(Victim::Octo(Store::Sqlite), 12).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn octo_killed_at_any_moment_keeps_its_books_in_postgres() {
+    let cluster = Arc::new(Cluster::shared().await);
+    if octo_knows_postgres(&cluster).await {
+        kill(Victim::Octo(Store::Postgres(cluster)), 5).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn octo_keeps_its_books_in_a_postgres_that_is_killed() {
+    let cluster = Arc::new(Cluster::own().await);
+    if octo_knows_postgres(&cluster).await {
+        kill(Victim::Server(cluster), 3).await;
+    }
 }

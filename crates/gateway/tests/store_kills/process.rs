@@ -13,6 +13,7 @@ use tokio::process::{Child, Command};
 
 use crate::check::{Findings, Rule};
 use crate::database::Database;
+use crate::store::Fresh;
 use crate::support::LIMIT;
 use crate::support::client::try_send;
 use crate::support::octo::octo;
@@ -20,6 +21,7 @@ use crate::support::octo::octo;
 /// A data folder, and what octo is told about it.
 pub(crate) struct Place {
     dir: TempDir,
+    store: Fresh,
     upstream: String,
 }
 
@@ -30,13 +32,16 @@ pub(crate) struct Running {
 }
 
 impl Place {
-    pub(crate) fn new(upstream: String) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        Self { dir, upstream }
+    pub(crate) fn new(store: Fresh, upstream: String) -> Self {
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+            store,
+            upstream,
+        }
     }
 
     pub(crate) fn database(&self) -> Database {
-        Database::Sqlite(self.data().join("sqlite/octoagent.db"))
+        self.store.database(&self.data())
     }
 
     pub(crate) fn artifacts(&self) -> PathBuf {
@@ -47,8 +52,9 @@ impl Place {
         self.dir.path().join("data")
     }
 
-    /// Leaves the folder where it is, for whoever looks for the cause.
-    pub(crate) fn keep(self) -> PathBuf {
+    /// Leaves the folder and the database where they are, for whoever looks for the cause.
+    pub(crate) fn keep(mut self) -> PathBuf {
+        self.store.keep();
         self.dir.keep()
     }
 
@@ -63,6 +69,9 @@ impl Place {
             .env("OCTOAGENT_EVENT_PAYLOAD_MAX_BYTES", "600")
             .env("OCTOAGENT_ARTIFACT_INLINE_THRESHOLD", "400")
             .stderr(log.unwrap());
+        if let Some(url) = self.store.url() {
+            command.env("OCTO_DATABASE_URL", url);
+        }
         command
     }
 
@@ -137,10 +146,10 @@ impl Running {
     }
 
     /// A `GET` that has to be answered.
-    pub(crate) async fn get(&self, path: &str, found: &mut Findings) -> Option<Vec<u8>> {
+    pub(crate) async fn text(&self, path: &str, found: &mut Findings) -> Option<String> {
         let asked = try_send(self.address, "GET", path, &[], b"");
         let answer = match tokio::time::timeout(LIMIT, asked).await {
-            Ok(Ok(answer)) if answer.status == 200 => return Some(answer.body.to_vec()),
+            Ok(Ok(answer)) if answer.status == 200 => return Some(answer.text()),
             Ok(answer) => format!("{answer:?}"),
             Err(_) => format!("nothing for {LIMIT:?}"),
         };
@@ -150,7 +159,7 @@ impl Running {
 
     /// The same, as JSON.
     pub(crate) async fn ask(&self, path: &str, found: &mut Findings) -> Option<Value> {
-        let body = self.get(path, found).await?;
-        Some(serde_json::from_slice(&body).unwrap())
+        let text = self.text(path, found).await?;
+        Some(serde_json::from_str(&text).unwrap())
     }
 }

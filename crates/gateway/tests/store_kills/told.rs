@@ -9,7 +9,7 @@ use crate::check::{Rule, Violation};
 #[derive(Default)]
 pub(crate) struct Told(Mutex<Record>);
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Record {
     /// Keys that were sent, answered or not.
     pub tried: Vec<String>,
