@@ -26,6 +26,14 @@ pub(crate) enum Needs {
     Servers,
 }
 
+/// Runs a command that starts what it needs itself; it ends with us, as [`run_beside`]'s does.
+pub(crate) fn run_alone(command: Command) -> Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async { run_to_end(command, interrupted()?).await })
+}
+
 /// Runs `command` with the parts beside it, says where they are in its environment, and ends them
 /// whatever happens. The exit code is the command's; its output is the last thing that is shown.
 pub(crate) fn run_beside(mut command: Command, needs: Needs) -> Result<ExitCode> {

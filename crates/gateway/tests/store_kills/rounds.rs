@@ -46,10 +46,7 @@ impl Victim {
 
 /// Kills as often as planned. Panics at the first folder whose books break a rule, and keeps it.
 pub(crate) async fn run(plan: &Plan) -> Counts {
-    eprintln!(
-        "seed {}: the same choices again with OCTO_TEST_KILLS_SEED={0}",
-        plan.seed
-    );
+    eprintln!("seed {} (the same choices again: --seed {0})", plan.seed);
     let mut dice = Dice::new(plan.seed);
     let upstream = Upstream::start().await;
     let mut counts = Counts::default();
