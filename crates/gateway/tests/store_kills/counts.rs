@@ -12,6 +12,8 @@ pub(crate) struct Counts {
     /// Of those, in the middle of a start.
     pub at_start: u64,
     pub folders: u64,
+    /// Of those, that began with a database of an older version.
+    pub upgrades: u64,
     pub checks: u64,
     pub tasks: usize,
     pub events: usize,
@@ -33,13 +35,14 @@ impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} kills ({} in the middle of a start) in {} data folders, {} checks of the books, {} of them also \
+            "{} kills ({} in the middle of a start) in {} data folders ({} of an older version), {} checks of the books, {} of them also \
              by octo store verify; acknowledged and found again: {} keys, {} events seen live, {} answers, {} \
              cancellations; {} requests cut off, {} refused, {} calls closed by recovery; {} tasks with {} events; {} files left \
              without a row",
             self.kills,
             self.at_start,
             self.folders,
+            self.upgrades,
             self.checks,
             self.verified,
             self.keys,

@@ -20,6 +20,8 @@ use crate::told::Told;
 const LOAD: u64 = 400_000;
 /// Latest kill of a start, in µs: octo listens after about 5 ms.
 const START: u64 = 12_000;
+/// Latest kill of a start that has an old database to bring to today's layout, in µs.
+const MIGRATION: u64 = 150_000;
 /// Longest absence of a server, in µs.
 const ABSENCE: u64 = 200_000;
 /// How long a gateway may take between two kills to clean up after one that is gone.
@@ -61,11 +63,17 @@ impl Folder {
     }
 
     async fn kill_octo(&mut self, counts: &mut Counts) -> Outcome {
+        let old = self.cleans_up_at_once() && self.dice.percent(30);
+        if old {
+            self.place.plant_old_database(&mut self.told.record());
+            counts.upgrades += 1;
+            self.kill_starts(MIGRATION, counts).await;
+        }
         // The first start makes the tables.
-        let mut burst = self.dice.percent(50);
+        let mut burst = !old && self.dice.percent(50);
         while self.kills_left > 0 {
             if burst {
-                self.kill_starts(counts).await;
+                self.kill_starts(START, counts).await;
             }
             burst = self.dice.percent(20);
             if self.kills_left > 0 {
@@ -76,9 +84,9 @@ impl Folder {
     }
 
     /// A few kills in a row, none of which waits until octo listens.
-    async fn kill_starts(&mut self, counts: &mut Counts) {
+    async fn kill_starts(&mut self, latest: u64, counts: &mut Counts) {
         for _ in 0..(1 + self.dice.below(4)).min(self.kills_left) {
-            let after = self.dice.micros_below(START);
+            let after = self.dice.micros_below(latest);
             self.place.start_and_kill(after).await;
             counts.at_start += 1;
             self.count_kill(counts);

@@ -25,6 +25,7 @@ mod dice;
 mod doctored;
 mod folder;
 mod look;
+mod old;
 mod process;
 mod psql;
 mod rounds;

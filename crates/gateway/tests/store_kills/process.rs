@@ -13,10 +13,12 @@ use tokio::process::{Child, Command};
 
 use crate::check::{Findings, Rule};
 use crate::database::Database;
+use crate::old;
 use crate::store::Fresh;
 use crate::support::LIMIT;
 use crate::support::client::try_send;
 use crate::support::octo::octo;
+use crate::told::Record;
 
 /// A data folder, and what octo is told about it.
 pub(crate) struct Place {
@@ -42,6 +44,11 @@ impl Place {
 
     pub(crate) fn database(&self) -> Database {
         self.store.database(&self.data())
+    }
+
+    /// A database of an older version, for the first start to find.
+    pub(crate) fn plant_old_database(&self, told: &mut Record) {
+        old::plant(&self.data().join("sqlite/octoagent.db"), told);
     }
 
     pub(crate) fn artifacts(&self) -> PathBuf {

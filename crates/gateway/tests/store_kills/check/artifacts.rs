@@ -19,10 +19,11 @@ pub(crate) fn check(books: &Books, found: &mut Findings) {
                     created(books, task_id, artifact_id, &event.payload, found);
                 }
                 "MODEL_CALL_COMPLETED" => {
-                    let reference = event.payload["artifact_ref"].as_str().unwrap_or_default();
-                    let known = books.artifacts.contains_key(reference);
+                    // Old events have none.
+                    let reference = event.payload["artifact_ref"].as_str();
+                    let known = reference.is_none_or(|id| books.artifacts.contains_key(id));
                     found.unless(known, Rule::WholeArtifacts, || {
-                        format!("{} refers to no artifact: `{reference}`", event.id)
+                        format!("{} refers to no artifact: {reference:?}", event.id)
                     });
                 }
                 _ => {}

@@ -84,6 +84,10 @@ impl Recount {
         };
         let payload = &event.payload;
         let flag = |is: bool| if is { "1" } else { "0" }.to_owned();
+        // Recorded before costs were: not known, and not the zero of a missing field.
+        let says_nothing = ["cost_usd", "cost_unavailable"]
+            .iter()
+            .all(|field| payload.get(field).is_none());
         let category = text(&payload["category"]);
         if !category.is_empty() {
             call.insert("category", category);
@@ -95,7 +99,7 @@ impl Recount {
             ("cost_pico", pico(&payload["cost_usd"])),
             (
                 "cost_unavailable",
-                flag(payload["cost_unavailable"] == true),
+                flag(payload["cost_unavailable"] == true || says_nothing),
             ),
             ("is_fallback", flag(payload["is_fallback"] == true)),
             ("drift", flag(payload["cost_drift"].is_object())),
@@ -103,7 +107,9 @@ impl Recount {
         ]);
         let usage = &payload["token_usage"];
         for name in ["prompt_tokens", "completion_tokens", "total_tokens"] {
-            let count = usage.get(name).map(Value::to_string);
+            let old_name = name.trim_end_matches("_tokens");
+            let count = usage.get(name).or_else(|| usage.get(old_name));
+            let count = count.map(Value::to_string);
             call.insert(name, count.unwrap_or_default());
         }
     }
