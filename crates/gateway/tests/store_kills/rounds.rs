@@ -56,7 +56,14 @@ pub(crate) async fn run(plan: &Plan) -> Counts {
         let place = Place::new(plan.victim.store().fresh(), upstream.url());
         let folder = Folder::new(place, plan.victim.clone(), dice.fork(), kills);
         folder.run(&mut counts).await;
-        eprintln!("{:>4} s: {counts}", start.elapsed().as_secs());
+        eprintln!(
+            "{:>4} s: {} of {} kills, {} checks of the books, no rule broken",
+            start.elapsed().as_secs(),
+            counts.kills,
+            plan.kills,
+            counts.checks
+        );
     }
+    eprintln!("{counts}; no rule broken");
     counts
 }
