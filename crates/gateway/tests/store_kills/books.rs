@@ -17,6 +17,8 @@ pub(crate) struct Books {
     /// Rows of `cost_sums`: by [`SUM_KEY`], the values of [`SUM_VALUES`].
     pub sums: BTreeMap<Vec<String>, Vec<i128>>,
     pub artifacts: BTreeMap<String, Artifact>,
+    /// Contents that the database holds in place of files.
+    pub contents: BTreeMap<String, Vec<u8>>,
     /// Where the files are.
     pub folder: PathBuf,
     /// `<task>/<artifact>` under it.
@@ -155,6 +157,8 @@ impl Books {
             calls: call_rows.iter().map(Call::of).collect(),
             sums: sum_rows.iter().map(sums_of).collect(),
             artifacts: artifact_rows.into_iter().map(Artifact::of).collect(),
+            // Read later: at least those of the rows above.
+            contents: database.contents(),
             folder: artifacts.to_owned(),
             ..Self::default()
         };

@@ -1,5 +1,6 @@
 //! A database as rows of text: the same columns from either store.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
@@ -28,6 +29,26 @@ impl Database {
             Self::Postgres(psql) => postgres(psql, tables),
         }
     }
+}
+
+impl Database {
+    /// The contents of artifacts that a database holds in place of files.
+    pub(crate) fn contents(&self) -> BTreeMap<String, Vec<u8>> {
+        let Self::Postgres(psql) = self else {
+            return BTreeMap::new();
+        };
+        let [rows] = postgres(psql, [("artifact_contents", &["artifact_id", "content"])]);
+        let content = |row: Row| {
+            let [id, content] = row.try_into().unwrap();
+            (id.unwrap(), unhex(&content.unwrap()))
+        };
+        rows.into_iter().map(content).collect()
+    }
+}
+
+fn unhex(digits: &str) -> Vec<u8> {
+    let byte = |at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap();
+    (0..digits.len()).step_by(2).map(byte).collect()
 }
 
 fn sqlite<const N: usize>(path: &Path, tables: [Table<'_>; N]) -> [Vec<Row>; N] {
@@ -67,7 +88,7 @@ fn postgres<const N: usize>(psql: &Psql, tables: [Table<'_>; N]) -> [Vec<Row>; N
 /// Every column as text, bytes as hexadecimal digits.
 fn texts(table: &str, columns: &[&str], hex: impl Fn(&str) -> String) -> Vec<String> {
     let text = |column: &&str| match (table, *column) {
-        ("events", "hash") | ("tasks", "chain") => hex(column),
+        ("events", "hash") | ("tasks", "chain") | (_, "content") => hex(column),
         _ => format!("CAST({column} AS TEXT)"),
     };
     columns.iter().map(text).collect()

@@ -24,8 +24,6 @@ const START: u64 = 12_000;
 const MIGRATION: u64 = 150_000;
 /// Longest absence of a server, in µs.
 const ABSENCE: u64 = 200_000;
-/// How long a gateway may take between two kills to clean up after one that is gone.
-const BRIEFLY: Duration = Duration::from_secs(2);
 
 /// What was found, if anything.
 type Outcome = Result<(), Vec<Violation>>;
@@ -182,14 +180,15 @@ impl Folder {
         Books::read(&self.place.database(), &self.place.artifacts())
     }
 
-    /// One gateway alone knows that what is open was left by a kill; among several, that takes time.
+    /// The only gateway of a store knows that what is open was left by a kill. Where there may be several, one
+    /// has to be gone for a while: longer than there is between two kills.
     fn cleans_up_at_once(&self) -> bool {
         matches!(self.victim, Victim::Octo(Store::Sqlite))
     }
 
     /// Everything that can be known while octo runs and nobody asks it for anything else.
     async fn inspect(&mut self, octo: &Running, counts: &mut Counts) -> Outcome {
-        let moment = if self.cleans_up_at_once() || settled(octo, BRIEFLY).await {
+        let moment = if self.cleans_up_at_once() || settled(octo, Duration::ZERO).await {
             Moment::Settled
         } else {
             Moment::Open

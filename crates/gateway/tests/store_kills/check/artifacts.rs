@@ -57,7 +57,10 @@ fn content(books: &Books, artifact_id: &str, artifact: &Artifact, found: &mut Fi
     let inline = artifact.parts[0]["content"].as_str();
     let content = match (inline, artifact.storage_ref.as_deref()) {
         (Some(content), None) => Ok(content.as_bytes().to_vec()),
-        (None, Some(file)) => std::fs::read(books.folder.join(file)),
+        (None, Some(file)) => match books.contents.get(artifact_id) {
+            Some(content) => Ok(content.clone()),
+            None => std::fs::read(books.folder.join(file)),
+        },
         _ => {
             let what = format!("{artifact_id} is neither in the database nor a file, or both");
             found.add(Rule::WholeArtifacts, what);
