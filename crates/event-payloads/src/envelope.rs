@@ -74,9 +74,13 @@ impl Event {
         })
     }
 
-    /// True for the event that ends its task: a transition to a terminal state.
+    /// True for the event that ends its task: a transition to a terminal state. The tombstone of an ended
+    /// task stands for it.
     #[must_use]
     pub fn is_final(&self) -> bool {
+        if self.event_type == EventType::TaskPruned {
+            return true;
+        }
         self.event_type == EventType::StateTransition
             && self
                 .payload

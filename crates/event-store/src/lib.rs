@@ -90,6 +90,6 @@ pub use live::{Lagged, Live, Subscription};
 pub use log::{LogFollow, LogQuery};
 pub use progress::Progress;
 pub use sqlite::{SqliteOptions, SqliteStore};
-pub use store::{EventStore, Orphans, Position, Pruned, Rebuilt, Verified};
+pub use store::{EventStore, Orphans, Overview, Position, Pruned, Rebuilt, Verified};
 pub use task::{Pointers, Requester, Task, TaskQuery};
 pub use transfer::{Copied, Records, RecordsQuery, copy};

@@ -10,7 +10,10 @@ use crate::books::call::CallRow;
 use crate::books::chain::{Hash, StoredEvent};
 use crate::books::sums::{Period, SumKey, Sums};
 use crate::transfer::StoredTask;
-use crate::{Artifact, Call, CallStatus, Dimension, OpenCall, Position, StoreError, Task, Tokens};
+use crate::{
+    Artifact, Call, CallStatus, Dimension, OpenCall, Overview, Position, Pruned, StoreError, Task,
+    Tokens,
+};
 
 /// A row of a result, read by the names of its columns.
 pub(crate) trait Row {
@@ -174,6 +177,39 @@ pub(crate) fn to_event(stored: &StoredEvent) -> Result<Event, StoreError> {
         })
     };
     read().map_err(|problem| damaged("event", Some(&stored.event_id), problem))
+}
+
+/// An overview, but for what each database says in its own way.
+pub(crate) fn overview(row: &impl Row) -> Result<Overview, StoreError> {
+    let position = |column: &str| Ok::<_, Problem>(row.number_or_null(column)?.map(from_sql));
+    let read = || -> Result<Overview, Problem> {
+        let last_event_at = row.text_or_null("last_event_at")?;
+        Ok(Overview {
+            tasks: row.count("tasks")?,
+            events: row.count("events")?,
+            open_calls: row.count("open_calls")?,
+            artifacts: row.count("artifacts")?,
+            first_position: position("first_position")?,
+            last_position: position("last_position")?,
+            // What is no time is for `verify` to say.
+            last_event_at: last_event_at.and_then(|text| text.parse().ok()),
+            ..Overview::default()
+        })
+    };
+    read().map_err(|problem| damaged("overview", None, problem))
+}
+
+/// Counts of what pruning would remove.
+pub(crate) fn pruned(row: &impl Row) -> Result<Pruned, StoreError> {
+    let read = || -> Result<Pruned, Problem> {
+        Ok(Pruned {
+            tasks: row.count("tasks")?,
+            events: row.count("events")?,
+            calls: row.count("calls")?,
+            artifacts: row.count("artifacts")?,
+        })
+    };
+    read().map_err(|problem| damaged("count", None, problem))
 }
 
 pub(crate) fn position(row: &impl Row) -> Result<Position, StoreError> {

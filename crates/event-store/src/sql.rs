@@ -131,6 +131,46 @@ pub(crate) fn call() -> String {
     format!("SELECT {CALL_COLUMNS} FROM model_calls WHERE call_id = $1")
 }
 
+/// Everything of an overview that both databases can be asked for.
+pub(crate) const OVERVIEW: &str = "SELECT
+     (SELECT count(*) FROM tasks) AS tasks,
+     (SELECT count(*) FROM events) AS events,
+     (SELECT count(*) FROM model_calls WHERE status = 'started') AS open_calls,
+     (SELECT count(*) FROM artifacts) AS artifacts,
+     (SELECT min(position) FROM events) AS first_position,
+     (SELECT max(position) FROM events) AS last_position,
+     (SELECT ts FROM events WHERE position = (SELECT max(position) FROM events)) AS last_event_at";
+
+/// What pruning would remove: the counts of tasks, events, calls and artifacts. Takes the moment. The rule is
+/// that of [`Candidate::prune`](crate::books::prune::Candidate::prune).
+pub(crate) fn prunable() -> String {
+    let of = |table: &str| {
+        format!(
+            "CAST(coalesce(sum((SELECT count(*) FROM {table}
+                                WHERE {table}.task_id = going.task_id)), 0) AS BIGINT)"
+        )
+    };
+    format!(
+        "WITH going AS (
+             SELECT task_id,
+                    (SELECT max(task_seq) FROM events WHERE events.task_id = tasks.task_id) AS top,
+                    coalesce((SELECT max(task_seq) FROM events
+                              WHERE events.task_id = tasks.task_id
+                                AND (idempotency_key IS NOT NULL OR type = 'TASK_PRUNED')), 1) AS kept
+             FROM tasks
+             WHERE created_at < $1 AND updated_at < $1 AND status IN ({})
+               AND NOT EXISTS (SELECT 1 FROM model_calls
+                               WHERE model_calls.task_id = tasks.task_id
+                                 AND model_calls.status = 'started'))
+         SELECT count(*) AS tasks, CAST(coalesce(sum(top - kept), 0) AS BIGINT) AS events,
+                {} AS calls, {} AS artifacts
+         FROM going WHERE top > kept",
+        terminal_states(),
+        of("model_calls"),
+        of("artifacts"),
+    )
+}
+
 pub(crate) const OPEN_COLUMNS: &str =
     "call_id, task_id, started_at, alias, category, runtime_group";
 

@@ -104,6 +104,9 @@ pub trait EventStore: fmt::Debug + Send + Sync {
     /// Nothing is recorded. It is made only if somebody follows.
     fn announce(&self, task_id: &TaskId, chunk: &mut dyn FnMut() -> ModelCallChunk);
 
+    /// What it holds, at a glance: nothing is read but indexes.
+    async fn overview(&self) -> Result<Overview, StoreError>;
+
     /// Succeeds if a commit could be recorded now.
     async fn check(&self) -> Result<(), StoreError>;
 
@@ -113,6 +116,9 @@ pub trait EventStore: fmt::Debug + Send + Sync {
     /// Checks everything: each task's positions and hash chain, tasks, model calls and sums against a
     /// recount of the events, artifacts against their hashes. What is wrong is in the answer.
     async fn verify(&self, progress: &Progress) -> Result<Verified, StoreError>;
+
+    /// What [`prune`](Self::prune) would remove now.
+    async fn prunable(&self, before: Timestamp) -> Result<Pruned, StoreError>;
 
     /// Removes the events of tasks that ended before a moment, with their calls and artifacts. Sums stay,
     /// and what makes a repeated request find its task. `TASK_PRUNED` says what was there.
@@ -147,6 +153,29 @@ pub struct Orphans {
     /// Tasks in no terminal state, oldest first. Old databases may hold some in reserved states, which no
     /// transition of ours leaves.
     pub tasks: Vec<Task>,
+}
+
+/// What a store holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Overview {
+    /// The layout of its tables.
+    pub layout: i64,
+    /// Tasks, pruned ones too.
+    pub tasks: u64,
+    /// Events that are there.
+    pub events: u64,
+    /// Model calls without an end.
+    pub open_calls: u64,
+    /// Artifacts that are there.
+    pub artifacts: u64,
+    /// The position in the log of the first event that is there; `None` if there is none.
+    pub first_position: Option<u64>,
+    /// The position in the log of the last event.
+    pub last_position: Option<u64>,
+    /// When the last event was recorded.
+    pub last_event_at: Option<Timestamp>,
+    /// What the database takes on its disk, in bytes; artifacts in files are not in it.
+    pub database_bytes: u64,
 }
 
 /// What a rebuild went over.

@@ -35,9 +35,9 @@ use crate::files::ArtifactFiles;
 use crate::live::Hub;
 use crate::prepared::{ArtifactLimits, Prepared, look_over};
 use crate::{
-    Artifact, Call, Commit, CostQuery, CostRow, EventStore, LogQuery, OpenCall, Orphans, Position,
-    Progress, Pruned, Rebuilt, Records, RecordsQuery, StoreError, Subscription, Task, TaskQuery,
-    Verified,
+    Artifact, Call, Commit, CostQuery, CostRow, EventStore, LogQuery, OpenCall, Orphans, Overview,
+    Position, Progress, Pruned, Rebuilt, Records, RecordsQuery, StoreError, Subscription, Task,
+    TaskQuery, Verified,
 };
 
 /// An [`EventStore`] in a SQLite file, with large artifacts in a folder.
@@ -243,6 +243,10 @@ impl EventStore for SqliteStore {
         self.hub.announce(task_id, chunk);
     }
 
+    async fn overview(&self) -> Result<Overview, StoreError> {
+        self.readers.run(read::overview).await
+    }
+
     async fn check(&self) -> Result<(), StoreError> {
         self.ask(Job::Check).await
     }
@@ -256,6 +260,11 @@ impl EventStore for SqliteStore {
         self.readers
             .run(move |conn| verify::everything(conn, &files, &progress))
             .await
+    }
+
+    async fn prunable(&self, before: Timestamp) -> Result<Pruned, StoreError> {
+        let read = move |conn: &_| read::prunable(conn, before);
+        self.readers.run(read).await
     }
 
     async fn prune(&self, before: Timestamp, progress: &Progress) -> Result<Pruned, StoreError> {

@@ -1,14 +1,16 @@
 //! Reading tasks, events and artifacts.
 
-use event_payloads::{ArtifactId, Event, EventId, EventPage, LoggedEvent, TaskId};
+use event_payloads::{ArtifactId, Event, EventId, EventPage, LoggedEvent, TaskId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failure::Failure;
-use super::row;
+use super::{row, schema};
 use crate::files::{self, ArtifactFiles};
 use crate::rows::{self, corrupt, from_sql, to_sql};
 use crate::sql::{self, OPEN_COLUMNS, TASK_COLUMNS};
-use crate::{Artifact, LogQuery, OpenCall, Orphans, Position, StoreError, Task, TaskQuery};
+use crate::{
+    Artifact, LogQuery, OpenCall, Orphans, Overview, Position, Pruned, StoreError, Task, TaskQuery,
+};
 
 fn limit(rows: usize) -> i64 {
     to_sql(u64::try_from(rows).unwrap_or(u64::MAX))
@@ -101,6 +103,29 @@ pub(crate) fn log(conn: &Connection, query: &LogQuery) -> Result<EventPage, Fail
 pub(crate) fn head(conn: &Connection) -> Result<u64, Failure> {
     let mut statement = conn.prepare_cached(sql::HEAD)?;
     Ok(statement.query_row([], |row| row.get(0).map(from_sql))?)
+}
+
+/// What the database holds.
+pub(crate) fn overview(conn: &Connection) -> Result<Overview, Failure> {
+    let overview = row::first(conn, sql::OVERVIEW, [], |row| rows::overview(row))?;
+    let pragma = |name: &str| -> Result<u64, Failure> {
+        Ok(conn.query_row(&format!("PRAGMA {name}"), [], |row| {
+            row.get(0).map(from_sql)
+        })?)
+    };
+    Ok(Overview {
+        layout: schema::layout(conn)?,
+        database_bytes: pragma("page_count")?.saturating_mul(pragma("page_size")?),
+        ..overview.unwrap_or_default()
+    })
+}
+
+/// What pruning would remove.
+pub(crate) fn prunable(conn: &Connection, before: Timestamp) -> Result<Pruned, Failure> {
+    let counts = row::first(conn, &sql::prunable(), [before.to_string()], |row| {
+        rows::pruned(row)
+    })?;
+    Ok(counts.unwrap_or_default())
 }
 
 /// How far a reader of the log has come.

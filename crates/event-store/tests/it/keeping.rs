@@ -224,11 +224,13 @@ async fn pruning_keeps_sums_chains_and_keys() {
     let before = Timestamp::from_unix_micros(NOON + DAY);
     let head = *desk.store.head().borrow();
 
+    let prunable = desk.store.prunable(before).await.unwrap();
     let pruned = desk
         .store
         .prune(before, &Progress::default())
         .await
         .unwrap();
+    assert_eq!(prunable, pruned, "as foretold");
     assert_eq!(
         (pruned.tasks, pruned.events, pruned.calls, pruned.artifacts),
         (1, 6, 1, 1)
@@ -267,10 +269,48 @@ async fn pruning_keeps_sums_chains_and_keys() {
         .unwrap();
     assert_eq!(again.tasks, 0);
     let far = Timestamp::from_unix_micros(NOON + 100 * DAY);
+    assert_eq!(desk.store.prunable(far).await.unwrap().tasks, 1);
     let again = desk.store.prune(far, &Progress::default()).await.unwrap();
     assert_eq!(again.tasks, 1, "not the tombstone's task");
     assert_eq!(problems(desk.store.as_ref()).await, [""; 0]);
     assert_eq!(sums(desk.store.as_ref()).await, before_sums);
+}
+
+#[tokio::test]
+async fn an_overview_counts_what_is_there() {
+    let desk = Desk::new().await;
+    let empty = desk.store.overview().await.unwrap();
+    assert_eq!((empty.events, empty.last_position), (0, None));
+    ended(&desk, "old", &known("0.25")).await;
+    desk.clock.set_unix_micros(NOON + DAY);
+    let open = desk.running().await;
+    desk.call(&open).await;
+    let overview = desk.store.overview().await.unwrap();
+    assert_eq!(
+        (overview.tasks, overview.events, overview.open_calls),
+        (2, 7 + 3, 1)
+    );
+    assert_eq!(overview.artifacts, 1);
+    assert_eq!(
+        (overview.first_position, overview.last_position),
+        (Some(1), Some(10))
+    );
+    let at = Timestamp::from_unix_micros(NOON + DAY);
+    assert_eq!(overview.last_event_at, Some(at));
+    assert!(overview.layout >= 5 && overview.database_bytes > 4_096);
+}
+
+#[tokio::test]
+async fn a_call_that_is_open_keeps_its_task_from_being_pruned() {
+    let desk = Desk::new().await;
+    let open = desk.running().await;
+    desk.call(&open).await;
+    let end = moved(TaskStatus::Running, TaskStatus::Cancelled);
+    desk.append(&open, vec![end]).await;
+    let far = Timestamp::from_unix_micros(NOON + 100 * DAY);
+    assert_eq!(desk.store.prunable(far).await.unwrap(), Default::default());
+    let pruned = desk.store.prune(far, &Progress::default()).await.unwrap();
+    assert_eq!(pruned, Default::default());
 }
 
 #[tokio::test]
