@@ -5,7 +5,7 @@
 //! - [`app`]: the parts, put together
 //! - [`http`]: the routes, one file a subject
 //! - [`server`]: connections, limits, the graceful end
-//! - [`cli`]: `octo serve`, `ask`, `costs`, `events`, `doctor`
+//! - [`cli`]: `octo serve`, `ask`, `costs`, `events`, `price`, `store`, `doctor`
 //!
 //! ```
 //! use gateway::config::{Config, Environment, Overrides};

@@ -1,7 +1,7 @@
 //! One writing process for a database.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use crate::StoreError;
@@ -18,9 +18,7 @@ impl DatabaseLock {
     pub(crate) fn take(database: &Path) -> Result<Self, StoreError> {
         // Two names for one file must not be two locks.
         let database = std::fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
-        let mut path = database.clone().into_os_string();
-        path.push(".lock");
-        let path = PathBuf::from(path);
+        let path = lock_of(&database);
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -44,6 +42,31 @@ impl DatabaseLock {
             .map_err(io_error("write", &path))?;
         Ok(Self { _file: file })
     }
+
+    /// Keeps others from writing, without writing anything. `None` if nobody ever wrote here.
+    pub(crate) fn share(database: &Path) -> Result<Option<Self>, StoreError> {
+        let database = std::fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
+        let path = lock_of(&database);
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(io_error("open", &path)(error)),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(TryLockError::WouldBlock) => Err(StoreError::InUse {
+                path: database,
+                pid: owner(&mut file),
+            }),
+            Err(TryLockError::Error(error)) => Err(io_error("lock", &path)(error)),
+        }
+    }
+}
+
+fn lock_of(database: &Path) -> PathBuf {
+    let mut path = database.to_owned().into_os_string();
+    path.push(".lock");
+    PathBuf::from(path)
 }
 
 /// Who says in the file that it has the lock.

@@ -27,6 +27,7 @@ use async_trait::async_trait;
 use event_payloads::{ArtifactId, Event, EventId, EventPage, ModelCallChunk, TaskId, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use lock::DatabaseLock;
 pub use options::SqliteOptions;
 use readers::{Readers, blocking};
 use writer::{Append, Intake, Job, Reply};
@@ -61,7 +62,10 @@ pub struct SqliteStore {
 
 #[derive(Debug)]
 enum Mode {
-    ReadOnly,
+    ReadOnly {
+        /// Keeps others from writing, where that was asked for.
+        _lock: Option<DatabaseLock>,
+    },
     /// `None` once closed.
     Writing(Mutex<Option<Handle>>),
 }

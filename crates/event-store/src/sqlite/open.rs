@@ -42,6 +42,23 @@ impl SqliteStore {
     pub async fn open_read_only(options: SqliteOptions) -> Result<Self, StoreError> {
         blocking(move || open_read_only(&options)).await?
     }
+
+    /// Opens a database for reading while nobody writes to it: neither now nor until it is closed.
+    ///
+    /// # Errors
+    /// As [`open_read_only`](Self::open_read_only), and [`StoreError::InUse`] if another process has it open
+    /// for writing.
+    pub async fn open_at_rest(options: SqliteOptions) -> Result<Self, StoreError> {
+        blocking(move || {
+            let lock = DatabaseLock::share(&options.path)?;
+            let store = open_read_only(&options)?;
+            Ok(Self {
+                mode: Mode::ReadOnly { _lock: lock },
+                ..store
+            })
+        })
+        .await?
+    }
 }
 
 fn open(options: &SqliteOptions) -> Result<SqliteStore, StoreError> {
@@ -88,7 +105,7 @@ fn open_read_only(options: &SqliteOptions) -> Result<SqliteStore, StoreError> {
         options,
         files,
         Arc::new(Hub::default()),
-        Mode::ReadOnly,
+        Mode::ReadOnly { _lock: None },
         None,
     ))
 }

@@ -370,6 +370,24 @@ async fn a_backup_beside_a_busy_store_is_a_store() {
     assert!(matches!(error, StoreError::Io { .. }), "{error}");
 }
 
+#[tokio::test]
+async fn a_store_at_rest_keeps_writers_out_and_is_kept_out_by_them() {
+    let desk = Desk::new().await;
+    ended(&desk, "one", &known("0.25")).await;
+    let options = || options(desk.dir.path());
+    let error = SqliteStore::open_at_rest(options()).await.unwrap_err();
+    assert!(matches!(error, StoreError::InUse { .. }), "{error}");
+    desk.store.close().await.unwrap();
+    let at_rest = SqliteStore::open_at_rest(options()).await.unwrap();
+    let another = SqliteStore::open_at_rest(options()).await.unwrap();
+    assert_eq!(problems(&another).await, [""; 0]);
+    let error = SqliteStore::open(options()).await.unwrap_err();
+    assert!(matches!(error, StoreError::InUse { .. }), "{error}");
+    drop((at_rest, another));
+    let again = SqliteStore::open(options()).await.unwrap();
+    again.close().await.unwrap();
+}
+
 async fn empty_store(dir: &TempDir) -> SqliteStore {
     let options = SqliteOptions::new(dir.path().join("b.db"), dir.path().join("artifacts"));
     SqliteStore::open(options).await.unwrap()

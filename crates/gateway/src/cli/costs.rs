@@ -4,7 +4,7 @@ mod reprice;
 
 use clap::{Args, Subcommand};
 use event_payloads::TaskId;
-use event_store::{CostQuery, SqliteStore};
+use event_store::{CostQuery, SqliteStore, StoreError};
 use provider_service::{CostGroup, CostReport, CostSum, TaskCost, report, task_cost};
 
 use super::table::table;
@@ -74,10 +74,7 @@ async fn of_all(store: &SqliteStore, query: CostQuery, json: bool) -> Exit {
     match report(store, query).await {
         Ok(report) if json => output::json(&report),
         Ok(report) => output::line(show_report(&report)),
-        Err(error) => {
-            output::error(&error);
-            return Exit::Failed;
-        }
+        Err(error) => return refused(&error),
     }
     Exit::Good
 }
@@ -90,12 +87,18 @@ async fn of_task(store: &SqliteStore, task_id: &TaskId, json: bool) -> Exit {
             output::note(format!("error: there is no task {task_id}"));
             return Exit::Failed;
         }
-        Err(error) => {
-            output::error(&error);
-            return Exit::Failed;
-        }
+        Err(error) => return refused(&error),
     }
     Exit::Good
+}
+
+/// A question that only calls which were pruned could answer is for the asker to change.
+fn refused(error: &StoreError) -> Exit {
+    output::error(error);
+    match error {
+        StoreError::Pruned { .. } => Exit::Usage,
+        _ => Exit::Failed,
+    }
 }
 
 const SUM_HEADER: [&str; 5] = ["calls", "no cost", "tokens in", "tokens out", "USD"];

@@ -8,6 +8,7 @@ mod gateway_client;
 mod output;
 mod price;
 mod serve;
+mod store;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -36,9 +37,11 @@ Examples:
   octo costs --group-by day,model               what was spent
   octo events --follow --after latest           what happens, as it happens
   octo price --model gpt-4o-mini --input 1000 --output 200 --explain    what that costs, and why
+  octo store verify                             are the books as they should be
   octo doctor                                   what is wrong, and what to do
 
-Exit codes: 0 good, 1 failed, 2 wrong usage or settings, 3 (ask) only the fallback answered.";
+Exit codes: 0 good, 1 failed, 2 wrong usage or settings, 3 (ask) only the fallback answered, 4 (store) the books are \
+not as they should be.";
 
 #[derive(Args)]
 struct Common {
@@ -72,6 +75,8 @@ enum Command {
     Events(events::EventsArgs),
     /// What a usage costs by the price book: one call, or JSON lines from stdin.
     Price(price::PriceArgs),
+    /// Check, mend, thin out, save and move the books.
+    Store(store::StoreArgs),
     /// Check settings, store, proxy, key, aliases and prices; say what to do about each finding.
     Doctor {
         /// Print one JSON object.
@@ -131,6 +136,7 @@ pub fn main() -> ExitCode {
         )),
         Command::Costs(args) => run(costs::costs(config, args)),
         Command::Events(args) => run(events::events(config, args)),
+        Command::Store(args) => run(store::store(config, args)),
         Command::Price(args) => price::price(&config, &args),
         Command::Doctor { .. } => Exit::Good,
     }
@@ -161,6 +167,7 @@ enum Exit {
     Failed,
     Usage,
     OnlyFallback,
+    BadBooks,
 }
 
 impl From<Exit> for ExitCode {
@@ -170,6 +177,7 @@ impl From<Exit> for ExitCode {
             Exit::Failed => 1,
             Exit::Usage => 2,
             Exit::OnlyFallback => 3,
+            Exit::BadBooks => 4,
         })
     }
 }

@@ -57,6 +57,28 @@ pub(super) fn note(text: impl std::fmt::Display) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
+/// True if somebody watches stderr.
+pub(super) fn is_watched() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// Shows where long work stands, in place of what was shown before; an empty text takes it away.
+pub(super) fn status(text: &str) {
+    let _ = write!(io::stderr().lock(), "\r\u{1b}[K{text}");
+}
+
+/// Asks on the terminal; `None` if there is none to answer from.
+pub(super) fn confirm(question: &str) -> Option<bool> {
+    if !io::stdin().is_terminal() {
+        return None;
+    }
+    let _ = write!(io::stderr().lock(), "{question} [y/N] ");
+    let mut answer = String::new();
+    // An end of the input is no yes.
+    let _ = io::stdin().read_line(&mut answer);
+    Some(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
 /// A text in a colour, if stdout is a terminal that wants colours.
 pub(super) fn paint(text: &str, code: &str) -> String {
     painted(text, code, io::stdout().is_terminal())

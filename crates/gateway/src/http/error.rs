@@ -126,6 +126,9 @@ pub(super) fn store_status(error: &StoreError) -> (StatusCode, &'static str, Opt
             Some(Duration::from_secs(1)),
         );
     }
+    if matches!(error, StoreError::Pruned { .. }) {
+        return (StatusCode::UNPROCESSABLE_ENTITY, "PRUNED", None);
+    }
     if error.is_refusal() {
         return (StatusCode::CONFLICT, "CONFLICT", None);
     }

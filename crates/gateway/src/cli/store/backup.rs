@@ -1,0 +1,182 @@
+//! `octo store backup`
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use event_store::{EventStore, Progress, Verified, copy};
+use serde::Serialize;
+
+use super::Which;
+use super::checked::Checked;
+use super::error::StoreCommandError;
+use super::place::{Access, Place, options, sqlite};
+use super::watch::watch;
+use crate::cli::{Exit, output};
+use crate::config::Config;
+
+#[derive(Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct BackupArgs {
+    #[command(flatten)]
+    which: Which,
+    /// Where to: a folder that is empty or does not exist.
+    #[arg(long, value_name = "DIR")]
+    to: PathBuf,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+const AFTER_HELP: &str = "\
+Copies the store as it is at one moment, with its artifacts, and checks the copy as octo store verify does. It is \
+written under the name DIR.partial, which becomes DIR once all is good: a folder DIR is a whole backup or none. \
+The gateway goes on meanwhile. A store in Postgres becomes a data folder too.
+
+Examples:
+  octo store backup --to backups/2026-03-01
+  OCTOAGENT_DATA_DIR=backups/2026-03-01 octo serve       a gateway on the backup
+  octo costs                                             (with the same variable) what it says was spent
+
+Exit codes: 0 backed up and good, 4 the copy is not good and was removed, 1 failed, 2 wrong usage or settings.";
+
+/// The folder that the backup is written in, removed unless it is kept.
+struct Partial {
+    path: PathBuf,
+    kept: bool,
+}
+
+#[derive(Serialize)]
+struct Done<'a> {
+    backed_up_to: String,
+    check: &'a Checked<'a>,
+}
+
+pub(super) async fn run(config: &Config, args: &BackupArgs) -> Result<Exit, StoreCommandError> {
+    let from = args.which.place(config)?;
+    must_be_free(&args.to)?;
+    let mut partial = Partial::make(&args.to)?;
+    let verified = write(&from, &partial.path, config).await?;
+    let place = Place::folder(&args.to);
+    let checked = Checked::new(&place, &verified);
+    if verified.is_good() {
+        partial.keep_as(&args.to)?;
+    }
+    if args.json {
+        output::json(&Done {
+            backed_up_to: args.to.display().to_string(),
+            check: &checked,
+        });
+        return Ok(checked.exit());
+    }
+    checked.print();
+    if verified.is_good() {
+        output::line(format!("backed up to {}", args.to.display()));
+    } else {
+        output::note(
+            "error: the copy is not good and was removed; octo store verify shows whether the store itself is",
+        );
+    }
+    Ok(checked.exit())
+}
+
+async fn write(from: &Place, to: &Path, config: &Config) -> Result<Verified, StoreCommandError> {
+    let Place::Sqlite {
+        database: target,
+        artifacts: target_artifacts,
+    } = Place::folder(to)
+    else {
+        return Err(StoreCommandError::NoPostgres);
+    };
+    let progress = Progress::default();
+    if let Place::Sqlite {
+        database,
+        artifacts,
+    } = from
+    {
+        let store = sqlite(database, artifacts, Access::Read, config).await?;
+        let to = options(&target, &target_artifacts, config);
+        let backed_up = watch("backing up", &progress, store.backup(to)).await;
+        store.close().await?;
+        backed_up?;
+        let copy = sqlite(&target, &target_artifacts, Access::Read, config).await?;
+        let verified = watch("checking", &progress, copy.verify(&progress)).await;
+        copy.close().await?;
+        return Ok(verified?);
+    }
+    let store = from.open(Access::AtRest, config).await?;
+    let target = sqlite(&target, &target_artifacts, Access::Make, config).await?;
+    let copied = watch(
+        "copying",
+        &progress,
+        copy(store.as_ref(), &target, &progress),
+    )
+    .await;
+    store.close().await?;
+    target.close().await?;
+    Ok(copied?.verified)
+}
+
+/// A folder that is there has to be empty.
+fn must_be_free(to: &Path) -> Result<(), StoreCommandError> {
+    let doing = || format!("look into {}", to.display());
+    match fs::read_dir(to) {
+        Ok(mut entries) => match entries.next() {
+            Some(_) => Err(StoreCommandError::NotEmpty(to.to_owned())),
+            None => Ok(()),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(StoreCommandError::io(doing())(error)),
+    }
+}
+
+impl Partial {
+    /// An empty folder beside the one to be; what an earlier backup left there is removed.
+    fn make(to: &Path) -> Result<Self, StoreCommandError> {
+        let to = std::path::absolute(to).map_err(StoreCommandError::io("find the folder"))?;
+        let mut name: OsString = to.clone().into_os_string();
+        name.push(".partial");
+        let path = PathBuf::from(name);
+        let shown = path.display().to_string();
+        match fs::read_dir(&path) {
+            Ok(entries) => {
+                for entry in entries {
+                    let entry = entry.map_err(StoreCommandError::io(format!("read {shown}")))?;
+                    if entry.file_name() != "sqlite" && entry.file_name() != "artifacts" {
+                        return Err(StoreCommandError::NotEmpty(path));
+                    }
+                }
+                fs::remove_dir_all(&path)
+                    .map_err(StoreCommandError::io(format!("remove {shown}")))?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(StoreCommandError::io(format!("look into {shown}"))(error)),
+        }
+        fs::create_dir_all(&path)
+            .map_err(StoreCommandError::io(format!("make the folder {shown}")))?;
+        Ok(Self { path, kept: false })
+    }
+
+    /// Gives it its name, for good: also after a power loss.
+    fn keep_as(&mut self, to: &Path) -> Result<(), StoreCommandError> {
+        let doing = format!("rename {} to {}", self.path.display(), to.display());
+        let named = fs::rename(&self.path, to).and_then(|()| {
+            let parent = self.path.parent().unwrap_or(Path::new("/"));
+            fs::File::open(parent)?.sync_all()
+        });
+        named.map_err(StoreCommandError::io(doing))?;
+        self.kept = true;
+        Ok(())
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        if !self.kept {
+            // What stays behind has a name that says what it is, and the next backup removes it.
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Where a store is, and opening it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use event_store::{EventStore, SqliteOptions, SqliteStore};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::error::StoreCommandError;
+use crate::config::{Config, StorageConfig};
+
+/// Where a store is. Shows itself without the password that its URL may hold.
+#[derive(Clone)]
+pub(super) enum Place {
+    Sqlite {
+        database: PathBuf,
+        artifacts: PathBuf,
+    },
+    Postgres(SecretString),
+}
+
+/// What a store is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Reading, beside whoever writes.
+    Read,
+    /// Reading, while nobody writes.
+    AtRest,
+    /// Writing to what is there.
+    Write,
+    /// Writing, also where there is nothing yet.
+    Make,
+}
+
+impl Place {
+    /// The store that the gateway uses.
+    pub(super) fn configured(storage: &StorageConfig) -> Self {
+        Self::Sqlite {
+            database: storage.db_path.clone(),
+            artifacts: storage.artifacts_dir.clone(),
+        }
+    }
+
+    /// By a name from the command line.
+    pub(super) fn named(name: &str) -> Result<Self, StoreCommandError> {
+        match name.split_once("://") {
+            Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres(SecretString::from(name))),
+            Some((scheme, _)) => Err(StoreCommandError::Scheme(scheme.to_owned())),
+            None => Ok(Self::at(Path::new(name))),
+        }
+    }
+
+    /// A database file or a data folder. A file lies beside its artifacts, or in the folder `sqlite` beside
+    /// them.
+    fn at(path: &Path) -> Self {
+        let is_file = path.is_file() || path.extension().is_some_and(|word| word == "db");
+        if !is_file {
+            return Self::folder(path);
+        }
+        let parent = path.parent().unwrap_or(Path::new(""));
+        let data = match parent.file_name() {
+            Some(name) if name == "sqlite" => parent.parent().unwrap_or(Path::new("")),
+            _ => parent,
+        };
+        Self::Sqlite {
+            database: path.to_owned(),
+            artifacts: data.join("artifacts"),
+        }
+    }
+
+    /// A data folder, as `OCTOAGENT_DATA_DIR` names it.
+    pub(super) fn folder(data: &Path) -> Self {
+        Self::Sqlite {
+            database: data.join("sqlite/octoagent.db"),
+            artifacts: data.join("artifacts"),
+        }
+    }
+
+    pub(super) async fn open(
+        &self,
+        access: Access,
+        config: &Config,
+    ) -> Result<Box<dyn EventStore>, StoreCommandError> {
+        match self {
+            Self::Sqlite {
+                database,
+                artifacts,
+            } => Ok(Box::new(sqlite(database, artifacts, access, config).await?)),
+            Self::Postgres(_) => Err(StoreCommandError::NoPostgres),
+        }
+    }
+}
+
+/// A store in a file; only [`Access::Make`] makes one.
+pub(super) async fn sqlite(
+    database: &Path,
+    artifacts: &Path,
+    access: Access,
+    config: &Config,
+) -> Result<SqliteStore, StoreCommandError> {
+    if access != Access::Make && !database.is_file() {
+        return Err(StoreCommandError::Missing(database.to_owned()));
+    }
+    let options = options(database, artifacts, config);
+    let store = match access {
+        Access::Read => SqliteStore::open_read_only(options).await,
+        Access::AtRest => SqliteStore::open_at_rest(options).await,
+        Access::Write | Access::Make => SqliteStore::open(options).await,
+    };
+    Ok(store?)
+}
+
+pub(super) fn options(database: &Path, artifacts: &Path, config: &Config) -> SqliteOptions {
+    SqliteOptions::new(database, artifacts).inline_threshold(config.storage.artifact_inline_bytes)
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite { database, .. } => write!(f, "{}", database.display()),
+            Self::Postgres(url) => f.write_str(&without_secrets(url.expose_secret())),
+        }
+    }
+}
+
+/// A URL without its password and its parameters, which can hold one too.
+fn without_secrets(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", url));
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let Some((user, place)) = rest.rsplit_once('@') else {
+        return format!("{scheme}://{rest}");
+    };
+    let user = user.split(':').next().unwrap_or_default();
+    format!("{scheme}://{user}@{place}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(name: &str) -> (String, String) {
+        match Place::named(name) {
+            Ok(Place::Sqlite {
+                database,
+                artifacts,
+            }) => (
+                database.display().to_string(),
+                artifacts.display().to_string(),
+            ),
+            _ => panic!("{name} is no file"),
+        }
+    }
+
+    #[test]
+    fn a_file_a_folder_and_a_file_in_a_folder_are_found() {
+        let folder = ("data/sqlite/octoagent.db".into(), "data/artifacts".into());
+        assert_eq!(parts("data"), folder);
+        assert_eq!(parts("data/sqlite/octoagent.db"), folder);
+        assert_eq!(parts("a/b.db"), ("a/b.db".into(), "a/artifacts".into()));
+        assert_eq!(parts("b.db"), ("b.db".into(), "artifacts".into()));
+        assert_eq!(
+            parts("sqlite/b.db"),
+            ("sqlite/b.db".into(), "artifacts".into())
+        );
+    }
+
+    #[test]
+    fn a_url_shows_no_password_wherever_it_stands() {
+        for (url, shown) in [
+            (
+                "postgres://octo:s3cret@db:5432/octo",
+                "postgres://octo@db:5432/octo",
+            ),
+            (
+                "postgres://octo:s3:cr@et@db/octo",
+                "postgres://octo@db/octo",
+            ),
+            (
+                "postgresql://db/octo?password=s3cret",
+                "postgresql://db/octo",
+            ),
+        ] {
+            assert_eq!(Place::named(url).unwrap().to_string(), shown);
+        }
+        let Err(error) = Place::named("mysql://octo:s3cret@db/octo") else {
+            panic!("mysql is no store of ours");
+        };
+        assert!(error.to_string().contains("`mysql://`"), "{error}");
+        assert!(!error.to_string().contains("s3cret"), "{error}");
+    }
+}

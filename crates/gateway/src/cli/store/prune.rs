@@ -1,0 +1,193 @@
+//! `octo store prune`
+
+use clap::Args;
+use event_payloads::Timestamp;
+use event_store::{Clock, EventStore, Progress, Pruned, SystemClock};
+use serde::Serialize;
+
+use super::Which;
+use super::error::StoreCommandError;
+use super::place::Access;
+use super::watch::watch;
+use crate::cli::{Exit, output};
+use crate::config::Config;
+use crate::http::parse_cost_query;
+
+#[derive(Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct PruneArgs {
+    #[command(flatten)]
+    which: Which,
+    /// Tasks that ended before this day or moment (UTC), or longer ago than so many days (`90d`).
+    #[arg(long, value_name = "WHEN")]
+    before: String,
+    /// Count what would go, and remove nothing. Works beside a running gateway.
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask.
+    #[arg(long)]
+    yes: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+const AFTER_HELP: &str = "\
+Of a task that ended before that moment the events, model calls and artifacts are removed. What stays: the task, its \
+first events up to the last with an idempotency key, so that the same request still finds the same task; every sum \
+of octo costs; and a TASK_PRUNED event that says what was there and ties the hash chain together. Tasks that have \
+not ended, or that have an open call, are left alone.
+
+There is no way back: octo store backup first. The gateway must not be running, but for --dry-run.
+
+Examples:
+  octo store prune --before 90d --dry-run
+  octo store prune --before 2026-01-01 --yes
+  octo store prune --before 2026-01-01T12:00:00+01:00";
+
+/// Microseconds.
+const DAY: i64 = 86_400_000_000;
+
+#[derive(Serialize)]
+struct Done {
+    before: Timestamp,
+    dry_run: bool,
+    tasks: u64,
+    events: u64,
+    calls: u64,
+    artifacts: u64,
+}
+
+pub(super) async fn run(config: &Config, args: &PruneArgs) -> Result<Exit, StoreCommandError> {
+    let before = moment(&args.before, SystemClock.now())?;
+    let place = args.which.place(config)?;
+    let access = if args.dry_run {
+        Access::Read
+    } else {
+        Access::Write
+    };
+    let store = place.open(access, config).await?;
+    let pruned = prune(store.as_ref(), before, args).await;
+    store.close().await?;
+    let Some(pruned) = pruned? else {
+        output::note("nothing was removed");
+        return Ok(Exit::Failed);
+    };
+    if args.json {
+        output::json(&Done {
+            before,
+            dry_run: args.dry_run,
+            tasks: pruned.tasks,
+            events: pruned.events,
+            calls: pruned.calls,
+            artifacts: pruned.artifacts,
+        });
+        return Ok(Exit::Good);
+    }
+    let verb = if args.dry_run {
+        "would remove"
+    } else {
+        "removed"
+    };
+    output::line(format!("{verb} {}", shown(&pruned, before)));
+    if !args.dry_run && pruned.events > 0 && store.kind() == "sqlite" {
+        output::line(
+            "the file keeps its size and uses the space again; octo store backup writes a smaller one",
+        );
+    }
+    Ok(Exit::Good)
+}
+
+/// `None` if the answer was no.
+async fn prune(
+    store: &dyn EventStore,
+    before: Timestamp,
+    args: &PruneArgs,
+) -> Result<Option<Pruned>, StoreCommandError> {
+    if args.dry_run {
+        return Ok(Some(store.prunable(before).await?));
+    }
+    if !args.yes {
+        let question = format!(
+            "remove {}? There is no way back",
+            shown(&store.prunable(before).await?, before)
+        );
+        match output::confirm(&question) {
+            Some(true) => {}
+            Some(false) => return Ok(None),
+            None => {
+                return Err(StoreCommandError::Usage(
+                    "nobody can be asked here; look with --dry-run, then add --yes".to_owned(),
+                ));
+            }
+        }
+    }
+    let progress = Progress::default();
+    let pruned = watch("pruning", &progress, store.prune(before, &progress)).await?;
+    Ok(Some(pruned))
+}
+
+fn shown(pruned: &Pruned, before: Timestamp) -> String {
+    format!(
+        "{} events of {} tasks that ended before {before}, with {} model calls and {} artifacts",
+        pruned.events, pruned.tasks, pruned.calls, pruned.artifacts
+    )
+}
+
+/// A day, a moment, or so many days ago; not one that is still to come.
+fn moment(text: &str, now: Timestamp) -> Result<Timestamp, StoreCommandError> {
+    let before = match text.strip_suffix('d').map(str::parse::<u32>) {
+        Some(Ok(days)) => {
+            Timestamp::from_unix_micros(now.unix_micros().saturating_sub(i64::from(days) * DAY))
+        }
+        _ => parse_cost_query(Some(text), None, None)
+            .ok()
+            .and_then(|query| query.from)
+            .ok_or_else(|| {
+                StoreCommandError::Usage(format!(
+                    "--before is `{}`, allowed is a day (2026-01-01), a moment (2026-01-01T12:00:00Z) or a number \
+                     of days (90d)",
+                    event_payloads::first_chars(text, 40).escape_debug()
+                ))
+            })?,
+    };
+    if before > now {
+        return Err(StoreCommandError::Usage(format!(
+            "--before is {before}, which is still to come; allowed is a moment up to now, {now}"
+        )));
+    }
+    Ok(before)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_moments_and_ages_are_read_and_the_future_is_refused() {
+        let now: Timestamp = "2026-03-31T12:00:00Z".parse().unwrap();
+        for (text, meant) in [
+            ("30d", "2026-03-01T12:00:00.000000+00:00"),
+            ("0d", "2026-03-31T12:00:00.000000+00:00"),
+            ("2026-03-01", "2026-03-01T00:00:00.000000+00:00"),
+            (
+                "2026-03-31T13:00:00+01:00",
+                "2026-03-31T12:00:00.000000+00:00",
+            ),
+        ] {
+            assert_eq!(moment(text, now).unwrap().to_string(), meant, "{text}");
+        }
+        for (text, told) in [
+            ("2026-04-01", "still to come"),
+            ("2026-03-31T12:00:01Z", "still to come"),
+            ("-1d", "a number of days"),
+            ("99999999999d", "a number of days"),
+            ("soon", "`soon`"),
+            ("", "allowed is a day"),
+        ] {
+            let error = moment(text, now).unwrap_err();
+            assert!(error.to_string().contains(told), "{text}: {error}");
+            assert_eq!(error.exit(), Exit::Usage);
+        }
+    }
+}
