@@ -96,8 +96,7 @@ pub fn main() -> ExitCode {
             } else {
                 Exit::Good
             };
-            // Help that can not be printed has no reader.
-            let _ = error.print();
+            print(&error);
             return code.into();
         }
     };
@@ -141,6 +140,28 @@ pub fn main() -> ExitCode {
         Command::Doctor { .. } => Exit::Good,
     }
     .into()
+}
+
+/// Prints help, or what is wrong with the command line: without the password of a URL in it.
+fn print(error: &clap::Error) {
+    let urls: Vec<String> = std::env::args_os()
+        .filter_map(|argument| argument.into_string().ok())
+        .filter(|argument| argument.contains("://"))
+        .collect();
+    if urls.is_empty() {
+        // Help that can not be printed has no reader.
+        let _ = error.print();
+        return;
+    }
+    let mut text = error.to_string();
+    for argument in urls {
+        let flag_and_url = argument
+            .split_once('=')
+            .filter(|_| argument.starts_with("--"));
+        let url = flag_and_url.map_or(argument.as_str(), |(_, url)| url);
+        text = text.replace(url, &store::without_secrets(url));
+    }
+    output::note(text);
 }
 
 fn load(overrides: &Overrides) -> Result<Config, ConfigError> {

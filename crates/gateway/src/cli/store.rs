@@ -15,6 +15,7 @@ use clap::{Args, Subcommand};
 
 use self::error::StoreCommandError;
 use self::place::Place;
+pub(super) use self::place::without_secrets;
 use super::{Exit, output};
 use crate::config::Config;
 
@@ -49,8 +50,8 @@ Examples:
   octo store prune --before 90d --dry-run
   octo store copy --from data --to postgres://octo@db/octo
 
-A store is named by its database file, by its data folder (which holds sqlite/octoagent.db and artifacts/), or by
-a postgres:// URL. Without a name it is the one of the settings.
+A store is named by its database file, by its data folder (which holds sqlite/octoagent.db and artifacts/), \
+or by a postgres:// URL. Without a name it is the one of the settings.
 
 Exit codes: 0 good, 1 failed, 2 wrong usage or settings, 4 the books are not as they should be.";
 

@@ -51,6 +51,11 @@ pub(super) async fn run(config: &Config, args: &CopyArgs) -> Result<Exit, StoreC
         None => Place::configured(&config.storage),
     };
     let to = Place::named(&args.to)?;
+    if from.is(&to) {
+        return Err(StoreCommandError::Usage(format!(
+            "{from} is the source and the target; name another with --to"
+        )));
+    }
     let source = from.open(Access::AtRest, config).await?;
     let target = match to.open(Access::Make, config).await {
         Ok(target) => target,

@@ -76,6 +76,20 @@ impl Place {
         }
     }
 
+    /// True if both are one, as far as their names tell.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Sqlite { database: one, .. }, Self::Sqlite { database: two, .. }) => {
+                let found = |path: &Path| std::fs::canonicalize(path).ok();
+                one == two || found(one).is_some_and(|one| Some(one) == found(two))
+            }
+            (Self::Postgres(one), Self::Postgres(two)) => {
+                one.expose_secret() == two.expose_secret()
+            }
+            _ => false,
+        }
+    }
+
     pub(super) async fn open(
         &self,
         access: Access,
@@ -124,7 +138,7 @@ impl fmt::Display for Place {
 }
 
 /// A URL without its password and its parameters, which can hold one too.
-fn without_secrets(url: &str) -> String {
+pub(in crate::cli) fn without_secrets(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", url));
     let rest = rest.split(['?', '#']).next().unwrap_or_default();
     let Some((user, place)) = rest.rsplit_once('@') else {

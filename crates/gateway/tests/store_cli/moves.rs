@@ -1,0 +1,165 @@
+//! `backup` and `copy`: the books in another place.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use event_payloads::{Actor, Payload, TaskCreated, UserMessage};
+use event_store::{Commit, EventStore as _, NewEvent, SqliteOptions, SqliteStore};
+use rusqlite::Connection;
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+
+use super::support::LIMIT;
+use super::support::client::send;
+use super::support::octo::octo;
+use super::{NOWHERE, database, filled, json_of, message, names, serve, store};
+
+#[tokio::test]
+async fn a_backup_under_load_is_a_data_folder_for_a_gateway() {
+    let folder = TempDir::new().unwrap();
+    let octo = filled(folder.path()).await;
+    let mut clients = JoinSet::new();
+    let address = octo.address;
+    for client in 0..4 {
+        clients.spawn(async move {
+            for index in 0.. {
+                let key = format!("load-{client}-{index}");
+                let body = json!({"text": "Hello", "idempotency_key": key}).to_string();
+                let taken = send(address, "POST", "/api/message", &[], body.as_bytes()).await;
+                assert_eq!(taken.status, 201);
+            }
+        });
+    }
+    // What a killed backup left.
+    fs::create_dir_all(folder.path().join("saved/data.partial/sqlite")).unwrap();
+    let done = json_of(folder.path(), &["backup", "--to", "saved/data", "--json"]).await;
+    clients.abort_all();
+    let counted = done["check"]["tasks"].as_u64().unwrap();
+    assert!(counted >= 3, "{done}");
+    assert_eq!(names(&folder.path().join("saved")), ["data"]);
+    octo.end().await;
+
+    let (code, _, stderr) = store(folder.path(), &["backup", "--to", "saved/data"]).await;
+    assert_eq!(code, 2);
+    assert!(stderr.contains("is not empty"), "{stderr}");
+    let octo = serve(&folder.path().join("saved")).await;
+    let tasks = octo.get("/api/tasks").await;
+    let tasks = tasks["tasks"].as_array().unwrap();
+    assert_eq!(u64::try_from(tasks.len()).unwrap(), counted.min(1_000));
+    message(&octo, "new", "Hello").await;
+    octo.end().await;
+    let (code, stdout, _) = store(folder.path(), &["verify", "--store", "saved/data"]).await;
+    assert_eq!(code, 0, "{stdout}");
+}
+
+#[tokio::test]
+async fn a_backup_that_breaks_off_leaves_nothing() {
+    let folder = TempDir::new().unwrap();
+    filled(folder.path()).await.end().await;
+    let artifacts = folder.path().join("data/artifacts");
+    let lost = names(&artifacts);
+    let lost = lost.iter().find(|name| !name.starts_with('.')).unwrap();
+    fs::remove_dir_all(artifacts.join(lost)).unwrap();
+    fs::create_dir(folder.path().join("saved")).unwrap();
+    let (code, stdout, stderr) = store(folder.path(), &["backup", "--to", "saved"]).await;
+    assert_eq!((code, stdout.as_str()), (1, ""), "{stderr}");
+    assert_eq!(names(folder.path()), ["config", "data", "saved"]);
+    assert_eq!(names(&folder.path().join("saved")), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_copy_that_was_killed_goes_on_and_is_complete() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    let octo = filled(path).await;
+    let (code, _, stderr) = store(path, &["copy", "--to", "new"]).await;
+    assert_eq!(code, 1, "what the gateway records would be missing");
+    assert!(stderr.contains("stop it"), "{stderr}");
+    octo.end().await;
+    let all = add_events(path).await;
+
+    let mut child = octo_copy(path);
+    let target = path.join("new/sqlite/octoagent.db");
+    let is_in_the_middle = async {
+        while copied(&target) == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, is_in_the_middle).await.unwrap();
+    child.kill().await.unwrap();
+    let before = copied(&target);
+    assert!(0 < before && before < all, "{before} of {all}");
+
+    let done = json_of(path, &["copy", "--to", "new", "--json"]).await;
+    assert_eq!(done["events_copied"], all - before);
+    assert_eq!(done["check"]["events"], all);
+    assert_eq!(done["check"]["artifacts"], 3);
+    let again = json_of(path, &["copy", "--from", "data", "--to", "new", "--json"]).await;
+    assert_eq!(again["events_copied"], 0);
+    let (code, _, stderr) = store(path, &["copy", "--from", "new", "--to", "new"]).await;
+    assert_eq!(code, 2, "{stderr}");
+
+    // Once it has gone its own way it is no copy any more.
+    let moved = path.join("moved");
+    fs::create_dir(&moved).unwrap();
+    fs::rename(path.join("new"), moved.join("data")).unwrap();
+    let octo = serve(&moved).await;
+    message(&octo, "own", "Hello").await;
+    octo.end().await;
+    let (code, _, stderr) = store(path, &["copy", "--to", "moved/data"]).await;
+    assert_eq!(code, 1);
+    assert!(stderr.contains("another log"), "{stderr}");
+}
+
+fn octo_copy(folder: &Path) -> tokio::process::Child {
+    let mut command = octo(folder, NOWHERE);
+    command
+        .args(["store", "copy", "--to", "new"])
+        .spawn()
+        .unwrap()
+}
+
+/// How many events a database holds; none if there is no such database yet.
+fn copied(database: &Path) -> u64 {
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let count = Connection::open_with_flags(database, flags).and_then(|conn| {
+        conn.query_row("SELECT count(*) FROM events", [], |row| {
+            row.get::<_, i64>(0)
+        })
+    });
+    count.map_or(0, |count| count.try_into().unwrap())
+}
+
+/// A log that takes a while to be copied; gives its length.
+async fn add_events(folder: &Path) -> u64 {
+    let options = SqliteOptions::new(database(folder), folder.join("data/artifacts"));
+    let store = SqliteStore::open(options).await.unwrap();
+    let message = || {
+        let message = UserMessage {
+            text_preview: "Hello".to_owned(),
+            text_length: 5,
+            attachment_count: 0,
+        };
+        NewEvent::new(Actor::User, Payload::UserMessage(message))
+    };
+    for index in 0..40 {
+        let created = TaskCreated {
+            title: "Hello".into(),
+            thread_id: "default".into(),
+            scope_id: "chat:web:default".into(),
+            channel: "web".into(),
+            sender_id: "owner".into(),
+            risk_level: "low".into(),
+        };
+        let created = NewEvent::new(Actor::System, Payload::TaskCreated(created));
+        let mut commit = Commit::new(format!("long-{index}").parse().unwrap()).event(created);
+        for _ in 0..499 {
+            commit = commit.event(message());
+        }
+        store.append(commit).await.unwrap();
+    }
+    store.close().await.unwrap();
+    21 + 40 * 500
+}
