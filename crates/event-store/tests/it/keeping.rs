@@ -250,6 +250,7 @@ async fn pruning_keeps_sums_chains_and_keys() {
     let types: Vec<_> = left.iter().map(|event| event.event_type.clone()).collect();
     assert_eq!(types, [EventType::TaskCreated, EventType::TaskPruned]);
     assert_eq!(left[1].task_seq, 8);
+    assert!(left[1].is_final(), "who follows the task sees its end");
     let task = desk.store.task_by_key("old").await.unwrap().unwrap();
     assert_eq!(
         (task.task_id, task.status),

@@ -16,6 +16,7 @@ async fn what_was_pruned_still_counts_and_says_what_it_was() {
     let octo = filled(path).await;
     let task_id = message(&octo, "last", "Hello").await;
     let costs = octo.get("/api/costs?group_by=day,alias,model").await;
+    let on_the_line = run(path, &["costs", "--group-by", "day,alias,model"]).await;
     let would = json_of(path, &["prune", "--before", "0d", "--dry-run", "--json"]).await;
     let (code, _, stderr) = store(path, &["prune", "--before", "0d", "--yes"]).await;
     assert_eq!(code, 1);
@@ -49,6 +50,11 @@ async fn what_was_pruned_still_counts_and_says_what_it_was() {
 
     let octo = serve(path).await;
     assert_eq!(octo.get("/api/costs?group_by=day,alias,model").await, costs);
+    let now = run(path, &["costs", "--group-by", "day,alias,model"]).await;
+    assert_eq!(
+        (now.status.code(), &now.stdout),
+        (Some(0), &on_the_line.stdout)
+    );
     let view = octo.get(&format!("/api/tasks/{task_id}")).await;
     assert_eq!(view["task"]["status"], "SUCCEEDED");
     assert_eq!(view["artifacts"], json!([]));

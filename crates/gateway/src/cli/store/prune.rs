@@ -108,10 +108,11 @@ async fn prune(
         return Ok(Some(store.prunable(before).await?));
     }
     if !args.yes {
-        let question = format!(
-            "remove {}? There is no way back",
-            shown(&store.prunable(before).await?, before)
-        );
+        let prunable = store.prunable(before).await?;
+        if prunable.tasks == 0 {
+            return Ok(Some(prunable));
+        }
+        let question = format!("remove {}? There is no way back", shown(&prunable, before));
         match output::confirm(&question) {
             Some(true) => {}
             Some(false) => return Ok(None),
