@@ -71,6 +71,7 @@ async fn a_changed_byte_is_named_and_has_an_exit_code_of_its_own() {
     assert_eq!((code, stderr.as_str()), (4, ""), "{stdout}");
     assert!(stdout.contains("problem  "), "{stdout}");
     assert!(stdout.contains("its hash is another"), "{stdout}");
+    assert!(stdout.contains("\n1 problem: 21 events"), "{stdout}");
     assert!(stdout.contains("come back from a backup alone"), "{stdout}");
     let (code, stdout, _) = store(folder.path(), &["verify", "--json"]).await;
     let checked: Value = serde_json::from_str(&stdout).unwrap();

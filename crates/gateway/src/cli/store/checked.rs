@@ -57,7 +57,8 @@ impl<'a> Checked<'a> {
         let verdict = if self.good {
             output::paint("good", "32")
         } else {
-            output::paint(&format!("{} problems", self.problem_count), "31;1")
+            let plural = if self.problem_count == 1 { "" } else { "s" };
+            output::paint(&format!("{} problem{plural}", self.problem_count), "31;1")
         };
         output::line(format!(
             "{verdict}: {} events in {} tasks, {} model calls, {} rows of sums, {} artifacts in {}",
