@@ -180,6 +180,12 @@ pub enum StoreError {
         /// The target's last position.
         position: u64,
     },
+    /// A copy that was broken off.
+    #[error(
+        "the store is a copy that was broken off, its sums are not there yet; give the same `octo store copy` again, \
+         which completes it"
+    )]
+    UnfinishedCopy,
     /// A question about costs needs single calls that were removed.
     #[error(
         "some calls of {when} were pruned, only sums by the hour are left of them; ask for whole hours"

@@ -92,4 +92,4 @@ pub use progress::Progress;
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use store::{EventStore, Orphans, Overview, Position, Pruned, Rebuilt, Verified};
 pub use task::{Pointers, Requester, Task, TaskQuery};
-pub use transfer::{Copied, Records, RecordsQuery, copy};
+pub use transfer::{Copied, Records, RecordsQuery, copy, must_be_whole};

@@ -8,6 +8,9 @@ const PAGE: usize = 2_000;
 /// How many artifacts: each can be large.
 const ARTIFACTS: usize = 16;
 
+/// Stands at 1 among the readers' cursors while a copy is not complete.
+const UNFINISHED: &str = "octo store copy";
+
 /// Which records to hand over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -82,21 +85,38 @@ pub struct Copied {
 /// At the end the projections are computed at the copy, and all of it is checked.
 ///
 /// # Errors
-/// [`StoreError::NotACopy`] if the other store holds something else, and what can be wrong with either.
+/// [`StoreError::NotACopy`] if the other store holds something else, which then stays as it is;
+/// [`StoreError::UnfinishedCopy`] if the source is one; and what can be wrong with either.
 pub async fn copy(
     from: &dyn EventStore,
     to: &dyn EventStore,
     progress: &Progress,
 ) -> Result<Copied, StoreError> {
+    must_be_whole(from).await?;
+    // Before anything is written: another log stays as it is.
+    let after = resume_after(from, to).await?;
+    to.save_cursor(UNFINISHED, 1).await?;
     let mut copied = Copied::default();
     copy_tasks(from, to).await?;
-    copied.events = copy_events(from, to, progress).await?;
+    copied.events = copy_events(from, to, after, progress).await?;
     copied.artifacts = copy_artifacts(from, to).await?;
-    to.take_in(from.records(RecordsQuery::Cursors, PAGE).await?)
-        .await?;
+    copy_cursors(from, to).await?;
     to.rebuild().await?;
     copied.verified = to.verify(&Progress::default()).await?;
+    to.save_cursor(UNFINISHED, 0).await?;
     Ok(copied)
+}
+
+/// Refuses a store that is a copy which was broken off: its projections are not there yet, so that every sum
+/// would be wrong.
+///
+/// # Errors
+/// [`StoreError::UnfinishedCopy`], or the store can not be read.
+pub async fn must_be_whole(store: &dyn EventStore) -> Result<(), StoreError> {
+    match store.cursor(UNFINISHED).await? {
+        0 => Ok(()),
+        _ => Err(StoreError::UnfinishedCopy),
+    }
 }
 
 async fn copy_tasks(from: &dyn EventStore, to: &dyn EventStore) -> Result<(), StoreError> {
@@ -114,9 +134,9 @@ async fn copy_tasks(from: &dyn EventStore, to: &dyn EventStore) -> Result<(), St
 async fn copy_events(
     from: &dyn EventStore,
     to: &dyn EventStore,
+    mut after: u64,
     progress: &Progress,
 ) -> Result<u64, StoreError> {
-    let mut after = resume_after(from, to).await?;
     let mut copied = 0;
     loop {
         let page = from.records(RecordsQuery::Events(after), PAGE).await?;
@@ -151,6 +171,12 @@ async fn resume_after(from: &dyn EventStore, to: &dyn EventStore) -> Result<u64,
         return Err(StoreError::NotACopy { position: head });
     }
     Ok(head)
+}
+
+async fn copy_cursors(from: &dyn EventStore, to: &dyn EventStore) -> Result<(), StoreError> {
+    let mut cursors = from.records(RecordsQuery::Cursors, PAGE).await?;
+    cursors.cursors.retain(|(reader, _)| reader != UNFINISHED);
+    to.take_in(cursors).await
 }
 
 async fn copy_artifacts(from: &dyn EventStore, to: &dyn EventStore) -> Result<u64, StoreError> {

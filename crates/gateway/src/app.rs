@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cost_tracker::{CostTracker, OverrideError, PriceBook};
-use event_store::{EventStore, SqliteOptions, SqliteStore, StoreError};
+use event_store::{EventStore, SqliteOptions, SqliteStore, StoreError, must_be_whole};
 use provider_core::ModelClient;
 use provider_echo::EchoClient;
 use provider_litellm::{LiteLlmClient, LiteLlmConfig, LiteLlmConfigError};
@@ -68,6 +68,7 @@ impl App {
     pub async fn start(config: Config) -> Result<Self, AppError> {
         let proxy = proxy_client(&config)?;
         let store = SqliteStore::open(store_options(&config.storage)).await?;
+        must_be_whole(&store).await?;
         let store: Arc<dyn EventStore> = Arc::new(store);
         let llm = LlmService::new(config.aliases.clone(), clients(proxy.clone()))
             .with_summary_bytes(config.storage.payload_max_bytes);

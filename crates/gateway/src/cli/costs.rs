@@ -4,7 +4,7 @@ mod reprice;
 
 use clap::{Args, Subcommand};
 use event_payloads::TaskId;
-use event_store::{CostQuery, SqliteStore, StoreError};
+use event_store::{CostQuery, SqliteStore, StoreError, must_be_whole};
 use provider_service::{CostGroup, CostReport, CostSum, TaskCost, report, task_cost};
 
 use super::table::table;
@@ -64,6 +64,9 @@ pub(super) async fn costs(config: Config, args: CostsArgs) -> Exit {
             return Exit::Failed;
         }
     };
+    if let Err(error) = must_be_whole(&store).await {
+        return refused(&error);
+    }
     match &args.task {
         Some(task_id) => of_task(&store, task_id, args.json).await,
         None => of_all(&store, query, args.json).await,

@@ -13,8 +13,8 @@ use tokio::task::JoinSet;
 
 use super::support::LIMIT;
 use super::support::client::send;
-use super::support::octo::octo;
-use super::{NOWHERE, database, filled, json_of, message, names, serve, store};
+use super::support::octo::octo as program;
+use super::{NOWHERE, database, filled, json_of, message, names, run, serve, store};
 
 #[tokio::test]
 async fn a_backup_under_load_is_a_data_folder_for_a_gateway() {
@@ -92,6 +92,29 @@ async fn a_copy_that_was_killed_goes_on_and_is_complete() {
     let before = copied(&target);
     assert!(0 < before && before < all, "{before} of {all}");
 
+    // Nobody takes it for a store meanwhile, nor for the source of another copy.
+    let mut served = program(path, NOWHERE);
+    served
+        .env("OCTOAGENT_DATA_DIR", path.join("new"))
+        .arg("serve");
+    let refused = tokio::time::timeout(LIMIT, served.output());
+    let refused = refused.await.unwrap().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    let stderr = String::from_utf8(refused.stderr).unwrap();
+    assert!(stderr.contains("a copy that was broken off"), "{stderr}");
+    let half = path.join("half");
+    fs::create_dir(&half).unwrap();
+    std::os::unix::fs::symlink(path.join("new"), half.join("data")).unwrap();
+    let asked = run(&half, &["costs"]).await;
+    assert_eq!(
+        asked.status.code(),
+        Some(1),
+        "no sum is better than half a sum"
+    );
+    let (code, _, stderr) = store(path, &["copy", "--from", "new", "--to", "third"]).await;
+    assert_eq!(code, 1, "{stderr}");
+    assert!(stderr.contains("a copy that was broken off"), "{stderr}");
+
     let done = json_of(path, &["copy", "--to", "new", "--json"]).await;
     assert_eq!(done["events_copied"], all - before);
     assert_eq!(done["check"]["events"], all);
@@ -114,7 +137,7 @@ async fn a_copy_that_was_killed_goes_on_and_is_complete() {
 }
 
 fn octo_copy(folder: &Path) -> tokio::process::Child {
-    let mut command = octo(folder, NOWHERE);
+    let mut command = program(folder, NOWHERE);
     command
         .args(["store", "copy", "--to", "new"])
         .spawn()
