@@ -181,7 +181,7 @@ impl PreparedArtifact {
         row: &Artifact,
         content: Vec<u8>,
         limits: ArtifactLimits,
-        files: &ArtifactFiles,
+        files: Option<&ArtifactFiles>,
     ) -> Result<Self, StoreError> {
         let mime = row.parts.first().map(|part| part.mime.clone());
         let artifact = NewArtifact {

@@ -24,8 +24,10 @@ pub(crate) enum Purpose {
     ReadingOnly,
     /// Recording commits.
     Writing,
-    /// Going over everything: no limit on a statement.
+    /// Going over everything and writing: no limit on a statement.
     Repairing,
+    /// Going over everything, where nothing may be written.
+    Checking,
 }
 
 /// Makes connections.
@@ -90,7 +92,7 @@ impl Connector {
         to: Option<mpsc::Sender<Notification>>,
     ) -> Result<Conn, Failure> {
         let mut config = self.config.clone();
-        if purpose != Purpose::ReadingOnly {
+        if !matches!(purpose, Purpose::ReadingOnly | Purpose::Checking) {
             config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         }
         let conn = match self.tls.clone() {
@@ -135,15 +137,21 @@ impl Connector {
             "SET jit = off; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {};
              SET statement_timeout = {};",
             millis(self.lock_timeout),
-            millis(self.hold_limit),
             match purpose {
-                Purpose::Repairing => 0,
+                // It holds nobody up.
+                Purpose::Checking => 0,
+                _ => millis(self.hold_limit),
+            },
+            match purpose {
+                Purpose::Repairing | Purpose::Checking => 0,
                 _ => millis(STATEMENT + self.lock_timeout),
             }
         );
         match purpose {
             Purpose::Reading => {}
-            Purpose::ReadingOnly => sql.push_str("SET default_transaction_read_only = on;"),
+            Purpose::ReadingOnly | Purpose::Checking => {
+                sql.push_str("SET default_transaction_read_only = on;");
+            }
             // What is acknowledged is on disk, whatever the server's default; a stricter one stays.
             // The look-ups are all by keys: a plan that was made while a table was small, or before
             // anybody counted its rows, must not go over the whole of it later.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use event_payloads::{ArtifactId, EventId, TaskId};
+use event_payloads::{ArtifactId, EventId, TaskId, TaskStatus};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Row, Statement};
 
@@ -126,13 +126,14 @@ impl Found {
         let task_id: TaskId = parsed(row, 0, "a task")?;
         let damaged = |problem: String| corrupt(format!("task {task_id}"), problem);
         let status: String = row.try_get(1)?;
-        let status = status
+        let status: TaskStatus = status
             .parse()
             .map_err(|error| damaged(format!("its status: {error}")))?;
         let chain: Option<Vec<u8>> = row.try_get(3)?;
         let chain = chain.and_then(|bytes| Hash::from_bytes(&bytes));
         let task = TaskRow {
             status: Some(status),
+            kept_status: Some(status),
             last_seq: row
                 .count("last_seq")
                 .map_err(|problem| damaged(problem.0))?,

@@ -15,12 +15,17 @@ use crate::live::Hub;
 use crate::rows::{self, Row as _, to_sql};
 use crate::sql::EVENT_COLUMNS;
 
-/// How often is looked whether the connection is still there, and whether anything was missed.
+/// After how long without a word is looked whether the connection is still there.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
+/// Before it is made again; doubled up to 2 s.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 /// How many notifications may wait here; more wait at the server.
 const WAITING: usize = 1024;
 /// How many events are read at once.
 const PAGE: i64 = 512;
+
+/// Tells all programs, when the transaction commits. Takes a [`note`].
+pub(crate) const NOTIFY: &str = "SELECT pg_notify('octo_log', $1)";
 
 /// What a commit tells: who recorded, and which positions (after the first, up to the second). Commits of
 /// all programs come one after the other, and so do their notes.
@@ -46,19 +51,28 @@ pub(crate) struct Feed {
 }
 
 /// A connection that listens.
-struct Ear {
+pub(crate) struct Ear {
     conn: Conn,
     notes: mpsc::Receiver<Notification>,
 }
 
 impl Feed {
     /// Works until the store is closed.
-    pub(crate) async fn run(mut self, mut closing: watch::Receiver<bool>) {
-        let mut pause = Duration::from_millis(50);
+    pub(crate) async fn run(mut self, ear: Ear, mut closing: watch::Receiver<bool>) {
+        let mut ear = Some(ear);
+        let mut pause = SHORTEST_PAUSE;
         loop {
             let listened = async {
-                let ear = Ear::open(&self.connector).await?;
-                pause = Duration::from_millis(50);
+                let ear = match ear.take() {
+                    Some(ear) => ear,
+                    None => {
+                        let ear = Ear::open(&self.connector).await?;
+                        // What was recorded while nobody listened.
+                        self.catch_up().await?;
+                        ear
+                    }
+                };
+                pause = SHORTEST_PAUSE;
                 self.listen(ear).await
             };
             let failure = tokio::select! {
@@ -79,8 +93,6 @@ impl Feed {
     }
 
     async fn listen(&mut self, mut ear: Ear) -> Result<(), Failure> {
-        // What was recorded while nobody listened.
-        self.catch_up().await?;
         loop {
             let waited = tokio::time::timeout(LOOK_AGAIN, ear.notes.recv()).await;
             match waited {
@@ -89,7 +101,6 @@ impl Feed {
                 Err(_) => {
                     let alive = async { Ok(ear.conn.client.check_connection().await?) };
                     Conn::within(Duration::from_secs(10), alive).await?;
-                    self.catch_up().await?;
                 }
             }
         }
@@ -97,16 +108,19 @@ impl Feed {
 
     /// Takes a note and all that wait behind it, and reads what others recorded in one go.
     async fn hear(&mut self, first: &Notification, ear: &mut Ear) -> Result<(), Failure> {
-        let mut others = None;
+        let mut others: Vec<(u64, u64)> = Vec::new();
         let mut head = self.seen;
         let mut take = |note: &Notification| match read_note(note.payload()) {
-            Some((by, before, until)) if by == self.gateway_id && before <= head => {
-                head = head.max(until);
-            }
-            Some((_, before, until)) => {
-                let from = before.min(head);
-                others.get_or_insert((from, until)).1 = until;
-                head = head.max(until);
+            Some((_, _, until)) if until <= head => {}
+            Some((by, before, until)) => {
+                // A note may be missing: then its part is read with this one's.
+                if by != self.gateway_id || before > head {
+                    match others.last_mut() {
+                        Some(last) if last.1 == head => last.1 = until,
+                        _ => others.push((head, until)),
+                    }
+                }
+                head = until;
             }
             None => tracing::warn!("a note of no program of ours on channel octo_log"),
         };
@@ -114,13 +128,15 @@ impl Feed {
         while let Ok(note) = ear.notes.try_recv() {
             take(&note);
         }
-        if let Some((from, until)) = others {
-            self.hand_on(from, until).await?;
+        for (after, until) in others {
+            self.hand_on(after, until).await?;
         }
         self.seen = head;
         Ok(())
     }
 
+    /// Hands on everything since the last note, what this program recorded too: who follows leaves out what
+    /// it knows already.
     async fn catch_up(&mut self) -> Result<(), Failure> {
         let head = self.readers.head().await?;
         if head > self.seen {
@@ -165,7 +181,7 @@ impl Feed {
 }
 
 impl Ear {
-    async fn open(connector: &Connector) -> Result<Self, Failure> {
+    pub(crate) async fn open(connector: &Connector) -> Result<Self, Failure> {
         let (to, notes) = mpsc::channel(WAITING);
         let conn = connector.listening(to).await?;
         conn.client.batch_execute("LISTEN octo_log").await?;

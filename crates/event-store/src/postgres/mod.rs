@@ -9,17 +9,21 @@ mod open;
 mod options;
 mod pipeline;
 mod pool;
+mod prune;
 mod read;
 mod rebuild;
+mod records;
 mod row;
 mod schema;
+mod verify;
+mod walk;
 mod write;
 mod writer;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use event_payloads::{ArtifactId, Event, EventId, EventPage, ModelCallChunk, TaskId};
+use event_payloads::{ArtifactId, Event, EventId, EventPage, ModelCallChunk, TaskId, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
@@ -32,8 +36,9 @@ use writer::{Append, Job};
 use crate::live::Hub;
 use crate::prepared::{ArtifactLimits, Prepared, look_over};
 use crate::{
-    Artifact, Call, Commit, CostQuery, CostRow, EventStore, LogQuery, OpenCall, Orphans, Position,
-    Rebuilt, StoreError, Subscription, Task, TaskQuery,
+    Artifact, Call, Clock, Commit, CostQuery, CostRow, EventStore, LogQuery, OpenCall, Orphans,
+    Position, Progress, Pruned, Rebuilt, Records, RecordsQuery, StoreError, Subscription, Task,
+    TaskQuery, Verified,
 };
 
 /// An [`EventStore`] in a Postgres database, which any number of programs may write to at once.
@@ -56,6 +61,7 @@ pub struct PostgresStore {
     limits: ArtifactLimits,
     hub: Arc<Hub>,
     lease: Lease,
+    clock: Arc<dyn Clock>,
     mode: Mode,
 }
 
@@ -239,6 +245,42 @@ impl EventStore for PostgresStore {
     async fn rebuild(&self) -> Result<Rebuilt, StoreError> {
         drop(self.jobs()?);
         rebuild::everything(&self.connector).await
+    }
+
+    async fn verify(&self, progress: &Progress) -> Result<Verified, StoreError> {
+        verify::everything(&self.connector, progress).await
+    }
+
+    async fn prune(&self, before: Timestamp, progress: &Progress) -> Result<Pruned, StoreError> {
+        drop(self.jobs()?);
+        let mut pruned = Pruned::default();
+        let mut place = prune::Place::default();
+        loop {
+            let (own, clock) = (&self.lease.gateway_id, self.clock.as_ref());
+            let part = prune::some(&self.connector, own, before, &place, clock).await?;
+            for event in &part.events {
+                self.hub.publish(std::slice::from_ref(event));
+            }
+            self.hub.reach(part.head);
+            pruned.add(part.pruned);
+            progress.add(part.pruned.events);
+            match part.next {
+                Some(next) => place = next,
+                None => return Ok(pruned),
+            }
+        }
+    }
+
+    async fn records(&self, query: RecordsQuery, limit: usize) -> Result<Records, StoreError> {
+        records::some(&self.readers, &query, limit).await
+    }
+
+    async fn take_in(&self, records: Records) -> Result<(), StoreError> {
+        drop(self.jobs()?);
+        let own = &self.lease.gateway_id;
+        let head = records::take_in(&self.connector, self.limits, own, records).await?;
+        self.hub.reach(head);
+        Ok(())
     }
 
     async fn close(&self) -> Result<(), StoreError> {

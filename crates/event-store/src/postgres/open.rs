@@ -8,7 +8,7 @@ use ulid::Ulid;
 
 use super::connect::{Conn, Connector, Purpose};
 use super::failure::Failure;
-use super::feed::Feed;
+use super::feed::{Ear, Feed};
 use super::lease::Lease;
 use super::pool::Readers;
 use super::schema::{self, LAYOUT};
@@ -71,7 +71,8 @@ async fn layout_of(connector: &Connector) -> Result<i64, Failure> {
 
 async fn open(options: &PostgresOptions, connector: &Connector) -> Result<PostgresStore, Failure> {
     let lease = Lease::new(Ulid::generate().to_string(), options.lease);
-    let (head, last) = Conn::within(connector.answer_limit(), prepare(connector, &lease)).await?;
+    let prepared = Conn::within(connector.answer_limit(), prepare(connector, &lease));
+    let (ear, head, last) = prepared.await?;
     let hub = Hub::open(head);
     let readers = Readers::new(connector.clone(), Purpose::Reading, options.readers);
     let readers = Arc::new(readers);
@@ -97,7 +98,7 @@ async fn open(options: &PostgresOptions, connector: &Connector) -> Result<Postgr
     writing.spawn(writer.run(queue));
     let mut beside = JoinSet::new();
     beside.spawn(lease.clone().keep(connector.clone(), told.clone()));
-    beside.spawn(feed.run(told));
+    beside.spawn(feed.run(ear, told));
     let mode = Mode::Writing(Mutex::new(Some(Handle {
         jobs,
         writing,
@@ -114,12 +115,13 @@ async fn open(options: &PostgresOptions, connector: &Connector) -> Result<Postgr
     ))
 }
 
-/// Makes the tables and registers; gives the log's last position, and an identifier that new ones should
-/// sort after.
-async fn prepare(connector: &Connector, lease: &Lease) -> Result<(u64, Ulid), Failure> {
+/// Makes the tables and registers; gives the log's last position, which is read once somebody listens so
+/// that nothing is recorded unheard, and an identifier that new ones should sort after.
+async fn prepare(connector: &Connector, lease: &Lease) -> Result<(Ear, u64, Ulid), Failure> {
     let conn = connector.connect(Purpose::Repairing).await?;
     schema::migrate(&conn.client, connector.server()).await?;
     lease.register(&conn).await?;
+    let ear = Ear::open(connector).await?;
     let head = conn.client.query_one(sql::HEAD, &[]).await?;
     let head = head.count("head").unwrap_or(0);
     // Identifiers that are no ULIDs were made elsewhere and have no time in them.
@@ -127,7 +129,7 @@ async fn prepare(connector: &Connector, lease: &Lease) -> Result<(u64, Ulid), Fa
     let newest = conn.client.query(newest, &[]).await?;
     let mut ulids = newest.iter().filter_map(|row| row.text("event_id").ok());
     let last = ulids.find_map(|id| Ulid::from_string(&id).ok());
-    Ok((head, last.unwrap_or_else(Ulid::nil)))
+    Ok((ear, head, last.unwrap_or_else(Ulid::nil)))
 }
 
 fn assemble(
@@ -147,6 +149,7 @@ fn assemble(
         },
         hub,
         lease,
+        clock: Arc::clone(&options.clock),
         mode,
     }
 }

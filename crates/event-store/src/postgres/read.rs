@@ -4,9 +4,10 @@ use event_payloads::{ArtifactId, Event, EventId, EventPage, LoggedEvent, TaskId}
 use tokio_postgres::Row;
 
 use super::pool::Readers;
+use crate::books::answer::Answer;
 use crate::books::cover::cover;
 use crate::files;
-use crate::rows::{self, Answer, Problem, Row as _, corrupt, from_sql, to_sql};
+use crate::rows::{self, Problem, Row as _, corrupt, from_sql, to_sql};
 use crate::sql;
 use crate::{
     Artifact, Call, CostQuery, CostRow, LogQuery, OpenCall, Position, StoreError, Task, TaskQuery,
@@ -96,27 +97,13 @@ impl Readers {
         &self,
         artifact_id: &ArtifactId,
     ) -> Result<Option<Vec<u8>>, StoreError> {
-        let id = artifact_id.as_str();
-        let rows = self.query(&sql::artifact(), &[&id]).await?;
-        let Some(artifact) = first(&rows, rows::artifact)? else {
-            return Ok(None);
-        };
-        let outside = artifact
-            .storage_ref
-            .as_deref()
-            .is_some_and(|text| !text.is_empty());
-        let content = if outside {
-            let sql = "SELECT content FROM artifact_contents WHERE artifact_id = $1";
-            let rows = self.query(sql, &[&id]).await?;
-            let content = rows.first().map(|row| row.bytes_or_null("content"));
-            content.transpose().map_err(unreadable)?.flatten()
-        } else {
-            artifact.inline_content()
-        };
-        let content = content
-            .ok_or_else(|| corrupt(format!("artifact {artifact_id}"), "it has no content"))?;
-        files::verify(&artifact, &content)?;
-        Ok(Some(content))
+        let rows = self
+            .query(&artifact_with_content(), &[&artifact_id.as_str()])
+            .await?;
+        let content = rows
+            .first()
+            .map(|row| content_of(&rows::artifact(row)?, row));
+        content.transpose()
     }
 
     pub(crate) async fn calls(&self, task_id: &TaskId) -> Result<Vec<Call>, StoreError> {
@@ -173,22 +160,72 @@ impl Readers {
 
     pub(crate) async fn cost_rollup(&self, query: &CostQuery) -> Result<Vec<CostRow>, StoreError> {
         let parts = cover(query);
+        let witnesses: Vec<_> = parts
+            .iter()
+            .filter_map(|part| sql::witness(query, part))
+            .collect();
         let mut questions: Vec<_> = parts.iter().map(|part| sql::sums(query, part)).collect();
         questions.push(sql::open_sums(query));
+        for witness in &witnesses {
+            questions.extend([witness.kept.clone(), witness.there.clone()]);
+        }
         let answers = self.snapshot(&questions).await?;
+        let (sums, others) = answers.split_at(parts.len());
+        let (open, counts) = others.split_at(1);
+        for (witness, counts) in witnesses.into_iter().zip(counts.chunks(2)) {
+            refuse_pruned(witness.when, counts)?;
+        }
         let mut answer = Answer::default();
-        for (at, rows) in answers.iter().enumerate() {
-            for row in rows {
-                let group = rows::group(row, &query.group_by)?;
-                if at < parts.len() {
-                    answer.add(group, &rows::sums(row)?);
-                } else {
-                    answer.add_open(group, row.count("calls").map_err(unreadable)?);
-                }
-            }
+        for row in sums.iter().flatten() {
+            answer.add(rows::group(row, &query.group_by)?, &rows::sums(row)?);
+        }
+        for row in open.iter().flatten() {
+            let calls = row.count("calls").map_err(unreadable)?;
+            answer.add_open(rows::group(row, &query.group_by)?, calls);
         }
         answer.rows(&query.group_by)
     }
+}
+
+/// Takes an artifact.
+fn artifact_with_content() -> String {
+    format!(
+        "SELECT {}, content FROM artifacts LEFT JOIN artifact_contents USING (artifact_id)
+         WHERE artifact_id = $1",
+        sql::ARTIFACT_COLUMNS
+    )
+}
+
+/// The content of an artifact, from its row with the `content` that stands apart; checked.
+pub(crate) fn content_of(artifact: &Artifact, row: &Row) -> Result<Vec<u8>, StoreError> {
+    let apart = artifact
+        .storage_ref
+        .as_deref()
+        .is_some_and(|text| !text.is_empty());
+    let content = if apart {
+        row.bytes_or_null("content").map_err(unreadable)?
+    } else {
+        artifact.inline_content()
+    };
+    let missing = || {
+        corrupt(
+            format!("artifact {}", artifact.artifact_id),
+            "it has no content",
+        )
+    };
+    let content = content.ok_or_else(missing)?;
+    files::verify(artifact, &content)?;
+    Ok(content)
+}
+
+/// Single calls answer only where none of them was pruned: both counts are the same then.
+fn refuse_pruned(when: String, counts: &[Vec<Row>]) -> Result<(), StoreError> {
+    let counts: Result<Vec<i64>, _> = counts.iter().flatten().map(|row| row.try_get(0)).collect();
+    let counts = counts.map_err(|error| unreadable(error.into()))?;
+    if counts.windows(2).all(|pair| pair.first() == pair.last()) {
+        return Ok(());
+    }
+    Err(StoreError::Pruned { when })
 }
 
 /// The most events that one page of the log looks at.

@@ -9,15 +9,12 @@ use super::connect::{Connector, Purpose};
 use super::facts::LOCK;
 use super::failure::Failure;
 use super::pipeline::{self, Step};
+use super::walk::Walk;
 use super::write::{self, Writing};
-use crate::books::recount::{Recount, Recounted};
+use crate::books::recount::Recounted;
 use crate::books::sums::Changes;
-use crate::rows::{self, Row as _};
-use crate::sql::EVENT_COLUMNS;
+use crate::rows::Row as _;
 use crate::{Rebuilt, StoreError};
-
-/// How many events are read, and how many tasks written, at once.
-const PAGE: i32 = 2_000;
 
 /// Computes `model_calls`, the sums and `tasks` anew, while all commits wait.
 pub(crate) async fn everything(connector: &Connector) -> Result<Rebuilt, StoreError> {
@@ -34,13 +31,12 @@ pub(crate) async fn everything(connector: &Connector) -> Result<Rebuilt, StoreEr
         .map_err(|failure| failure.told(connector.server()))
 }
 
-/// What goes over the whole log, and what it has found and not written yet.
+/// Computes the projections, some tasks at a time.
 struct Rebuild<'a> {
     client: &'a Client,
     writing: &'a Writing,
     /// Whose the open calls are: the events do not say.
     owners: HashMap<String, String>,
-    waiting: Vec<Recounted>,
     shared: Changes,
     rebuilt: Rebuilt,
 }
@@ -51,30 +47,15 @@ async fn rebuild(tx: &Transaction<'_>, writing: &Writing) -> Result<Rebuilt, Fai
         client: tx.client(),
         writing,
         owners: owners(tx).await?,
-        waiting: Vec::new(),
         shared: Changes::default(),
         rebuilt: Rebuilt::default(),
     };
     tx.batch_execute("DELETE FROM model_calls; DELETE FROM cost_sums")
         .await?;
-    let all = format!("SELECT {EVENT_COLUMNS} FROM events ORDER BY task_id, task_seq");
-    let events = tx.bind(&all, &[]).await?;
-    let mut recount = Recount::default();
-    loop {
-        let page = tx.query_portal(&events, PAGE).await?;
-        if page.is_empty() {
-            break;
-        }
-        for row in &page {
-            match rows::stored_event(row) {
-                Ok(stored) => rebuild.waiting.extend(recount.add(&stored)),
-                Err(error) => tracing::warn!(%error, "event left out of the projections"),
-            }
-        }
-        rebuild.flush().await?;
+    let mut walk = Walk::begin(tx).await?;
+    while let Some(done) = walk.next(tx).await? {
+        rebuild.write(done).await?;
     }
-    rebuild.waiting.extend(recount.finish());
-    rebuild.flush().await?;
     let columns = write::sums(&rebuild.shared);
     if !rebuild.shared.0.is_empty() {
         let sums = vec![write::step(rebuild.client, writing.sums(), &columns)];
@@ -97,8 +78,7 @@ async fn owners(tx: &Transaction<'_>) -> Result<HashMap<String, String>, Failure
 
 impl Rebuild<'_> {
     /// Writes the tasks that are done.
-    async fn flush(&mut self) -> Result<(), Failure> {
-        let mut done = std::mem::take(&mut self.waiting);
+    async fn write(&mut self, mut done: Vec<Recounted>) -> Result<(), Failure> {
         if done.is_empty() {
             return Ok(());
         }

@@ -8,6 +8,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement};
 
 use super::failure::Failure;
+use super::feed::NOTIFY;
 use super::pipeline::Step;
 use crate::books::call::CallRow;
 use crate::books::chain::StoredEvent;
@@ -208,7 +209,7 @@ impl Writing {
             client.prepare(&sums),
             client.prepare(&artifacts),
             client.prepare("INSERT INTO artifact_contents (artifact_id, content) VALUES ($1, $2)"),
-            client.prepare("SELECT pg_notify('octo_log', $1)"),
+            client.prepare(NOTIFY),
         )?;
         Ok(Self {
             new_tasks,
@@ -284,8 +285,24 @@ where
 
 /// A text for a column of a projection. Postgres has no text with a zero character in it; the event, which
 /// is JSON, has it escaped.
-fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
+}
+
+/// The texts of a call's row likewise.
+pub(crate) fn clean_call(row: &mut CallRow) {
+    let call = &mut row.call;
+    for text in [
+        &mut call.alias,
+        &mut call.category,
+        &mut call.runtime_group,
+        &mut call.model,
+        &mut call.provider,
+        &mut call.cost_unavailable_reason,
+        &mut call.error_type,
+    ] {
+        *text = clean(text);
+    }
 }
 
 pub(crate) fn events(events: &[StoredEvent]) -> Vec<Column<'_>> {
