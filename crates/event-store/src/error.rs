@@ -9,12 +9,13 @@ use event_payloads::{ArtifactId, EventId, TaskId, TaskStatus};
 /// What is underneath an error. Shared, because all commits of a batch can fail from one cause.
 pub type Cause = Arc<dyn Error + Send + Sync>;
 
-/// Why the store did not do what it was asked to. Whatever it is, nothing of the commit is stored.
+/// Why the store did not do what it was asked to. Whatever it is, nothing of the commit is stored, with two
+/// exceptions.
 ///
-/// One thing can not be known: if the disk fails in the middle of a commit, and goes on failing until the
-/// program ends, the next start may find the commit, whole. Until then it is not there, and a store that
-/// works again has taken it back. So after [`Io`](Self::Io) the same commit can be handed over again, now or
-/// after a restart; where it has an idempotency key, it is recorded once.
+/// If the disk fails in the middle of a commit, and goes on failing until the program ends, the next start
+/// may find the commit, whole. Until then it is not there, and a store that works again has taken it back. So
+/// after [`Io`](Self::Io) the same commit can be handed over again, now or after a restart; where it has an
+/// idempotency key, it is recorded once. And after [`InDoubt`](Self::InDoubt) a commit may be stored.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
@@ -124,6 +125,56 @@ pub enum StoreError {
         #[source]
         source: Cause,
     },
+    /// The database server can not be reached, or was lost for longer than a commit is tried again.
+    #[error(
+        "can not reach the database server {server} for reading and writing, check that it runs, that the network lets us through, and the host, port and sslmode of its URL"
+    )]
+    Unreachable {
+        /// Host, port and database.
+        server: String,
+        /// What the connection says.
+        #[source]
+        source: Cause,
+    },
+    /// The connection broke while the database recorded a commit, and nobody can say yet whether it did:
+    /// read before it is tried again.
+    #[error(
+        "the connection to the database server {server} broke in the middle of a commit, and whether it is recorded is not known; look before trying again"
+    )]
+    InDoubt {
+        /// Host, port and database.
+        server: String,
+        /// What the connection says.
+        #[source]
+        source: Cause,
+    },
+    /// The database server does not let us in.
+    #[error(
+        "the database server {server} does not let us in, check user, password and database name of its URL"
+    )]
+    Denied {
+        /// Host, port and database.
+        server: String,
+        /// What the server says.
+        #[source]
+        source: Cause,
+    },
+    /// The URL of a database is none.
+    #[error(
+        "the database URL is not usable: {problem}; it looks like postgres://user:password@host:5432/database"
+    )]
+    InvalidUrl {
+        /// What is wrong with it. Never the URL itself: it may hold a password.
+        problem: String,
+    },
+    /// The database is set up so that it can not keep what we record.
+    #[error("the database {server} can not be used: {problem}")]
+    Unusable {
+        /// Host, port and database.
+        server: String,
+        /// What is wrong with it, and what to do.
+        problem: String,
+    },
     /// Another process of ours writes to the database.
     #[error("another octo (pid {}) uses the database {}, stop it or give this one another database", shown(.pid.as_ref()), .path.display())]
     InUse {
@@ -223,6 +274,18 @@ impl StoreError {
     #[must_use]
     pub const fn is_busy(&self) -> bool {
         matches!(self, Self::Busy { .. })
+    }
+
+    /// True if the database server was not there: trying again can help.
+    #[must_use]
+    pub const fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Unreachable { .. })
+    }
+
+    /// True if the commit may have been recorded all the same.
+    #[must_use]
+    pub const fn is_in_doubt(&self) -> bool {
+        matches!(self, Self::InDoubt { .. })
     }
 
     /// True if the store was closed.

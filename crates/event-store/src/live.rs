@@ -110,6 +110,14 @@ impl Hub {
         }
     }
 
+    /// The tasks that somebody follows.
+    pub(crate) fn followed(&self) -> Vec<TaskId> {
+        let channels = self.lock();
+        channels
+            .as_ref()
+            .map_or_else(Vec::new, |channels| channels.keys().cloned().collect())
+    }
+
     /// Ends every subscription, after what it still has to read.
     pub(crate) fn close(&self) {
         *self.lock() = None;

@@ -64,6 +64,8 @@ pub(crate) struct PreparedArtifact {
     pub(crate) size: u64,
     pub(crate) hash: String,
     pub(crate) file: Option<StagedFile>,
+    /// The content, where it stands neither in the row nor in a file.
+    pub(crate) content: Option<Vec<u8>>,
 }
 
 /// What artifacts may be.
@@ -136,12 +138,12 @@ impl Prepared {
             .any(|artifact| !limits.is_inline(&artifact.content))
     }
 
-    /// Puts the large contents on disk. They vanish again if this is dropped before
+    /// Puts the large contents on disk, where there are files. They vanish again if this is dropped before
     /// [`keep`](Self::keep).
     pub(crate) fn new(
         commit: Commit,
         limits: ArtifactLimits,
-        files: &ArtifactFiles,
+        files: Option<&ArtifactFiles>,
     ) -> Result<Self, StoreError> {
         let task_id = commit.task_id;
         let events = commit
@@ -179,7 +181,7 @@ impl PreparedArtifact {
         row: &Artifact,
         content: Vec<u8>,
         limits: ArtifactLimits,
-        files: &ArtifactFiles,
+        files: Option<&ArtifactFiles>,
     ) -> Result<Self, StoreError> {
         let mime = row.parts.first().map(|part| part.mime.clone());
         let artifact = NewArtifact {
@@ -196,11 +198,11 @@ impl PreparedArtifact {
         task_id: &TaskId,
         artifact: NewArtifact,
         limits: ArtifactLimits,
-        files: &ArtifactFiles,
+        files: Option<&ArtifactFiles>,
     ) -> Result<Self, StoreError> {
         let hash = files::sha256(&artifact.content);
         let size = u64::try_from(artifact.content.len()).unwrap_or(u64::MAX);
-        let mut file = None;
+        let (mut file, mut content) = (None, None);
         let mut storage_ref = None;
         let mut part = ArtifactPart {
             kind: "text".to_owned(),
@@ -211,7 +213,12 @@ impl PreparedArtifact {
         if limits.is_inline(&artifact.content) {
             part.content = String::from_utf8(artifact.content).ok();
         } else {
-            file = Some(files.stage(task_id, &artifact.artifact_id, &artifact.content)?);
+            match files {
+                Some(files) => {
+                    file = Some(files.stage(task_id, &artifact.artifact_id, &artifact.content)?);
+                }
+                None => content = Some(artifact.content),
+            }
             storage_ref = Some(files::reference(task_id, &artifact.artifact_id));
             part.kind = "file".to_owned();
             part.uri.clone_from(&storage_ref);
@@ -225,6 +232,7 @@ impl PreparedArtifact {
             size,
             hash,
             file,
+            content,
         })
     }
 }

@@ -131,9 +131,9 @@ impl EventStore for SqliteStore {
         look_over(&commit, self.limits)?;
         let (limits, files) = (self.limits, self.files.clone());
         let prepared = if Prepared::takes_time(&commit, limits) {
-            blocking(move || Prepared::new(commit, limits, &files)).await??
+            blocking(move || Prepared::new(commit, limits, Some(&files))).await??
         } else {
-            Prepared::new(commit, limits, &files)?
+            Prepared::new(commit, limits, Some(&files))?
         };
         self.ask(|reply| {
             Job::Append(Append {

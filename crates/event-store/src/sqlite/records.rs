@@ -121,7 +121,7 @@ fn take_artifact(
         )
         .into());
     }
-    let mut prepared = PreparedArtifact::copied(&row, content, limits, files)?;
+    let mut prepared = PreparedArtifact::copied(&row, content, limits, Some(files))?;
     let parts = serde_json::to_string(&[&prepared.part]);
     let parts = parts.map_err(|error| StoreError::Database {
         source: std::sync::Arc::new(error),

@@ -4,11 +4,15 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
-use event_store::{Clock, EventStore, IdSource, ManualClock, SqliteOptions, SqliteStore};
+use event_store::{
+    Clock, EventStore, IdSource, ManualClock, PostgresOptions, PostgresStore, SqliteOptions,
+    SqliteStore,
+};
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config as ProptestConfig, TestRunner};
 use tempfile::TempDir;
 
+use crate::database::Database;
 use crate::desk::Desk;
 
 /// 2026-03-01T12:00:00 UTC.
@@ -32,12 +36,17 @@ pub(crate) struct House {
 /// Where the data is.
 enum Place {
     Sqlite(TempDir),
+    Postgres(Database),
 }
 
 impl House {
     #[expect(clippy::unused_async, reason = "other kinds have to ask a server")]
     pub(crate) async fn sqlite() -> Self {
         Self::at(Place::Sqlite(TempDir::new().unwrap()))
+    }
+
+    pub(crate) async fn postgres() -> Self {
+        Self::at(Place::Postgres(Database::fresh().await))
     }
 
     fn at(place: Place) -> Self {
@@ -52,6 +61,7 @@ impl House {
     pub(crate) async fn another(&self) -> Self {
         match self.place {
             Place::Sqlite(_) => Self::sqlite().await,
+            Place::Postgres(_) => Self::postgres().await,
         }
     }
 
@@ -63,6 +73,7 @@ impl House {
     pub(crate) async fn open_with(&self, limits: Limits) -> Desk {
         let store = match &self.place {
             Place::Sqlite(dir) => self.open_sqlite(dir, limits).await,
+            Place::Postgres(database) => self.open_postgres(database, limits).await,
         };
         self.opened.lock().unwrap().push(Arc::clone(&store));
         self.desk(store)
@@ -106,6 +117,22 @@ impl House {
             options = options.max_artifact_bytes(bytes);
         }
         Arc::new(SqliteStore::open(options).await.unwrap())
+    }
+
+    async fn open_postgres(&self, database: &Database, limits: Limits) -> Arc<dyn EventStore> {
+        let mut options = PostgresOptions::new(database.url())
+            .unwrap()
+            .clock(Arc::clone(&self.clock) as Arc<dyn Clock>);
+        if let Some(commits) = limits.queue {
+            options = options.queue(commits);
+        }
+        if let Some(bytes) = limits.inline_threshold {
+            options = options.inline_threshold(bytes);
+        }
+        if let Some(bytes) = limits.max_artifact_bytes {
+            options = options.max_artifact_bytes(bytes);
+        }
+        Arc::new(PostgresStore::open(options).await.unwrap())
     }
 
     /// Closes what is open. Nothing is left of the data.

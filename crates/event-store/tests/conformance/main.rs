@@ -14,6 +14,8 @@ mod clock;
 mod commits;
 mod costs;
 mod crowd;
+#[path = "../shared/database.rs"]
+mod database;
 mod desk;
 #[path = "../shared/events.rs"]
 mod events;
@@ -110,4 +112,4 @@ macro_rules! each_test {
     };
 }
 
-conformance!(sqlite);
+conformance!(sqlite, postgres);

@@ -1,0 +1,150 @@
+//! Who is alive: each program that writes has a row that says until when it counts as alive, renewed over
+//! and over. Only the server's clock is asked.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::connect::{Conn, Connector, Purpose};
+use super::failure::Failure;
+use super::pool::Readers;
+use crate::rows;
+use crate::sql::{OPEN_COLUMNS, TASK_COLUMNS, terminal_states};
+use crate::{Orphans, StoreError};
+
+/// Renews a row, and makes it if it is not there. Takes the program, its time in seconds and its process.
+///
+/// A program whose row has expired takes it up again: what it works on is its own as long as nobody has
+/// ended it. But it begins anew as a judge of others, see [`orphans`].
+pub(crate) const RENEW: &str =
+    "INSERT INTO gateways AS own (gateway_id, since, expires_at, host, pid)
+     VALUES ($1, clock_timestamp(), clock_timestamp() + make_interval(secs => $2::float8),
+             coalesce(host(inet_client_addr()), 'local'), $3)
+     ON CONFLICT (gateway_id) DO UPDATE SET
+         since = CASE WHEN own.expires_at < clock_timestamp() THEN clock_timestamp()
+                      ELSE own.since END,
+         expires_at = excluded.expires_at
+     RETURNING gateway_id";
+
+/// Rows of programs that are long gone: without a row they count as gone as well.
+const FORGET: &str =
+    "DELETE FROM gateways WHERE expires_at < clock_timestamp() - make_interval(days => 1)";
+
+/// This program's row.
+#[derive(Clone, Debug)]
+pub(crate) struct Lease {
+    pub(crate) gateway_id: String,
+    pub(crate) time: Duration,
+}
+
+impl Lease {
+    pub(crate) const fn new(gateway_id: String, time: Duration) -> Self {
+        Self { gateway_id, time }
+    }
+
+    fn seconds(&self) -> f64 {
+        self.time.as_secs_f64()
+    }
+
+    /// The values of [`RENEW`].
+    pub(crate) fn values(&self) -> (f64, i64) {
+        (self.seconds(), i64::from(std::process::id()))
+    }
+
+    async fn renew(&self, conn: &Conn) -> Result<(), Failure> {
+        let (seconds, pid) = self.values();
+        conn.client
+            .query_one(RENEW, &[&self.gateway_id, &seconds, &pid])
+            .await?;
+        Ok(())
+    }
+
+    /// Registers, and forgets those that are long gone.
+    pub(crate) async fn register(&self, conn: &Conn) -> Result<(), Failure> {
+        conn.client.execute(FORGET, &[]).await?;
+        self.renew(conn).await
+    }
+
+    /// Renews the row over and over, on a connection of its own, until the store is closed.
+    pub(crate) async fn keep(self, connector: Connector, mut closing: watch::Receiver<bool>) {
+        let beat = self.time / 5;
+        let mut conn = None;
+        loop {
+            tokio::select! {
+                // True, or nobody is left who could say so.
+                _ = closing.wait_for(|closing| *closing) => return,
+                () = tokio::time::sleep(beat) => {}
+            }
+            let renewed = Conn::within(self.time, self.beat(&connector, &mut conn)).await;
+            if let Err(failure) = renewed {
+                conn = None;
+                let error = failure.told(connector.server());
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "cannot renew the lease on the database"
+                );
+            }
+        }
+    }
+
+    async fn beat(&self, connector: &Connector, conn: &mut Option<Conn>) -> Result<(), Failure> {
+        let conn = match conn {
+            Some(conn) if conn.is_open() => conn,
+            _ => conn.insert(connector.connect(Purpose::Reading).await?),
+        };
+        self.renew(conn).await
+    }
+
+    /// The row goes: what is left of this program is nobody's.
+    pub(crate) async fn release(&self, readers: &Readers) -> Result<(), StoreError> {
+        let sql = "DELETE FROM gateways WHERE gateway_id = $1";
+        readers.query(sql, &[&self.gateway_id]).await?;
+        Ok(())
+    }
+}
+
+/// Which owners are alive, as a condition on a row with an `owner`. Takes this program and its time.
+///
+/// A row that has expired is held against its program only a third of the time later, and only by one that
+/// has been alive for the whole time itself: after the database was away, everybody gets the chance to come
+/// back before anybody is declared dead.
+fn nobodys(table: &str) -> String {
+    format!(
+        "NOT EXISTS (
+             SELECT 1 FROM gateways AS one WHERE one.gateway_id = {table}.owner AND (
+                 one.expires_at > clock_timestamp() - make_interval(secs => $2::float8 / 3)
+                 OR NOT EXISTS (
+                     SELECT 1 FROM gateways AS me WHERE me.gateway_id = $1
+                       AND me.expires_at > clock_timestamp()
+                       AND me.since < clock_timestamp() - make_interval(secs => $2::float8))))"
+    )
+}
+
+/// What nobody works on any more.
+pub(crate) async fn orphans(readers: &Readers, lease: &Lease) -> Result<Orphans, StoreError> {
+    let tasks = format!(
+        "SELECT {TASK_COLUMNS} FROM tasks WHERE status NOT IN ({}) AND {}
+         ORDER BY created_at, task_id",
+        terminal_states(),
+        nobodys("tasks")
+    );
+    let calls = format!(
+        "SELECT {OPEN_COLUMNS} FROM model_calls WHERE status = 'started' AND {}
+         ORDER BY started_at, call_id",
+        nobodys("model_calls")
+    );
+    let seconds = lease.seconds();
+    let calls = readers
+        .query(&calls, &[&lease.gateway_id, &seconds])
+        .await?;
+    let tasks = readers
+        .query(&tasks, &[&lease.gateway_id, &seconds])
+        .await?;
+    Ok(Orphans {
+        calls: calls
+            .iter()
+            .map(rows::open_call)
+            .collect::<Result<_, _>>()?,
+        tasks: rows::readable(tasks.iter().map(rows::task).collect()),
+    })
+}

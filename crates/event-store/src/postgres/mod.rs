@@ -1,0 +1,310 @@
+//! The store in a Postgres database, for any number of programs at once.
+
+mod connect;
+mod facts;
+mod failure;
+mod feed;
+mod lease;
+mod open;
+mod options;
+mod pipeline;
+mod pool;
+mod prune;
+mod read;
+mod rebuild;
+mod records;
+mod row;
+mod schema;
+mod verify;
+mod walk;
+mod write;
+mod writer;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use event_payloads::{ArtifactId, Event, EventId, EventPage, ModelCallChunk, TaskId, Timestamp};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+
+use connect::Connector;
+use lease::Lease;
+pub use options::PostgresOptions;
+use pool::Readers;
+use writer::{Append, Job};
+
+use crate::live::Hub;
+use crate::prepared::{ArtifactLimits, Prepared, look_over};
+use crate::{
+    Artifact, Call, Clock, Commit, CostQuery, CostRow, EventStore, LogQuery, OpenCall, Orphans,
+    Position, Progress, Pruned, Rebuilt, Records, RecordsQuery, StoreError, Subscription, Task,
+    TaskQuery, Verified,
+};
+
+/// An [`EventStore`] in a Postgres database, which any number of programs may write to at once.
+///
+/// Commits of all programs come one after the other, so the log has one order and no position is ever
+/// missing. The commits of all callers of one program that wait share one transaction. What one program
+/// records, followers in every other hear of as it is recorded; only the pieces of answers
+/// ([`announce`](EventStore::announce)) stay in the program that receives them.
+///
+/// A connection that is lost is made again, and a commit that it took along is tried again for a while
+/// ([`PostgresOptions::retry_for`]). If it broke in the middle of a commit, the database is asked whether
+/// that is recorded; [`StoreError::InDoubt`] says that it could not be asked.
+///
+/// End it with [`close`](EventStore::close). A store that is only dropped still records what was handed
+/// over, if its runtime goes on, and counts as alive until its lease expires.
+#[derive(Debug)]
+pub struct PostgresStore {
+    connector: Connector,
+    readers: Arc<Readers>,
+    limits: ArtifactLimits,
+    hub: Arc<Hub>,
+    lease: Lease,
+    clock: Arc<dyn Clock>,
+    mode: Mode,
+}
+
+#[derive(Debug)]
+enum Mode {
+    ReadOnly,
+    /// `None` once closed.
+    Writing(Mutex<Option<Handle>>),
+}
+
+/// The way to the writer, and the tasks that work.
+#[derive(Debug)]
+struct Handle {
+    jobs: mpsc::Sender<Job>,
+    writing: JoinSet<()>,
+    beside: JoinSet<()>,
+    closing: watch::Sender<bool>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.writing.detach_all();
+    }
+}
+
+impl PostgresStore {
+    fn jobs(&self) -> Result<mpsc::Sender<Job>, StoreError> {
+        let Mode::Writing(handle) = &self.mode else {
+            return Err(StoreError::ReadOnly);
+        };
+        let handle = handle.lock().unwrap_or_else(PoisonError::into_inner);
+        handle
+            .as_ref()
+            .map(|handle| handle.jobs.clone())
+            .ok_or(StoreError::Closed)
+    }
+
+    /// Refuses texts that Postgres can not keep, before they reach a transaction that others share.
+    fn look_over(&self, commit: &Commit) -> Result<(), StoreError> {
+        look_over(commit, self.limits)?;
+        let of_events = commit.events.iter().flat_map(|event| {
+            let key = event.idempotency_key.as_deref().unwrap_or_default();
+            [event.span_id.as_str(), event.actor.as_str(), key]
+        });
+        let of_artifacts = commit.artifacts.iter();
+        let of_artifacts =
+            of_artifacts.flat_map(|each| [each.name.as_str(), each.description.as_str()]);
+        let types = commit.events.iter().map(|event| event.payload.event_type());
+        if of_events.chain(of_artifacts).all(read::is_text)
+            && types.into_iter().all(|kind| read::is_text(kind.as_str()))
+        {
+            return Ok(());
+        }
+        Err(StoreError::InvalidCommit {
+            task_id: commit.task_id.clone(),
+            reason: "one of its texts has a zero character in it".to_owned(),
+        })
+    }
+}
+
+#[async_trait]
+impl EventStore for PostgresStore {
+    fn kind(&self) -> &'static str {
+        "postgres"
+    }
+
+    async fn append(&self, commit: Commit) -> Result<Vec<Event>, StoreError> {
+        let jobs = self.jobs()?;
+        self.look_over(&commit)?;
+        let commit = Prepared::new(commit, self.limits, None)?;
+        let (reply, answer) = oneshot::channel();
+        let job = Job::Append(Append { commit, reply });
+        jobs.send(job).await.map_err(|_| StoreError::Closed)?;
+        // The sender may be the last: without it the writer can end once it has answered.
+        drop(jobs);
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    async fn task(&self, task_id: &TaskId) -> Result<Option<Task>, StoreError> {
+        self.readers.task(task_id).await
+    }
+
+    async fn task_by_key(&self, idempotency_key: &str) -> Result<Option<Task>, StoreError> {
+        self.readers.task_by_key(idempotency_key).await
+    }
+
+    async fn tasks(&self, query: TaskQuery) -> Result<Vec<Task>, StoreError> {
+        self.readers.tasks(query).await
+    }
+
+    async fn events(
+        &self,
+        task_id: &TaskId,
+        after_seq: u64,
+        limit: usize,
+    ) -> Result<Vec<Event>, StoreError> {
+        self.readers.events(task_id, after_seq, limit).await
+    }
+
+    async fn position(&self, event_id: &EventId) -> Result<Option<Position>, StoreError> {
+        self.readers.position(event_id).await
+    }
+
+    async fn artifacts(&self, task_id: &TaskId) -> Result<Vec<Artifact>, StoreError> {
+        self.readers.artifacts(task_id).await
+    }
+
+    async fn artifact_content(
+        &self,
+        artifact_id: &ArtifactId,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        self.readers.artifact_content(artifact_id).await
+    }
+
+    async fn calls(&self, task_id: &TaskId) -> Result<Vec<Call>, StoreError> {
+        self.readers.calls(task_id).await
+    }
+
+    async fn open_calls(&self) -> Result<Vec<OpenCall>, StoreError> {
+        self.readers.open_calls().await
+    }
+
+    async fn orphans(&self) -> Result<Orphans, StoreError> {
+        lease::orphans(&self.readers, &self.lease).await
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    async fn log(&self, query: LogQuery) -> Result<EventPage, StoreError> {
+        self.readers.log(&query).await
+    }
+
+    fn head(&self) -> watch::Receiver<u64> {
+        self.hub.head()
+    }
+
+    async fn cursor(&self, reader: &str) -> Result<u64, StoreError> {
+        self.readers.cursor(reader).await
+    }
+
+    async fn save_cursor(&self, reader: &str, position: u64) -> Result<(), StoreError> {
+        drop(self.jobs()?);
+        if !read::is_text(reader) {
+            return Err(StoreError::Unusable {
+                server: self.connector.server().to_owned(),
+                problem: "the name of a reader has a zero character in it".to_owned(),
+            });
+        }
+        let position = crate::rows::to_sql(position);
+        self.readers
+            .query(crate::sql::SAVE_CURSOR, &[&reader, &position])
+            .await?;
+        Ok(())
+    }
+
+    async fn cost_rollup(&self, query: CostQuery) -> Result<Vec<CostRow>, StoreError> {
+        self.readers.cost_rollup(&query).await
+    }
+
+    fn subscribe(&self, task_id: &TaskId) -> Subscription {
+        self.hub.subscribe(task_id)
+    }
+
+    fn announce(&self, task_id: &TaskId, chunk: &mut dyn FnMut() -> ModelCallChunk) {
+        self.hub.announce(task_id, chunk);
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        drop(self.jobs()?);
+        let sql = "SELECT current_setting('transaction_read_only')";
+        let rows = self.readers.query(sql, &[]).await?;
+        let read_only = rows.first().and_then(|row| row.try_get(0).ok());
+        if read_only == Some("on") {
+            return Err(failure::Failure::lost("it takes no writes").told(self.connector.server()));
+        }
+        Ok(())
+    }
+
+    async fn rebuild(&self) -> Result<Rebuilt, StoreError> {
+        drop(self.jobs()?);
+        rebuild::everything(&self.connector).await
+    }
+
+    async fn verify(&self, progress: &Progress) -> Result<Verified, StoreError> {
+        verify::everything(&self.connector, progress).await
+    }
+
+    async fn prune(&self, before: Timestamp, progress: &Progress) -> Result<Pruned, StoreError> {
+        drop(self.jobs()?);
+        let mut pruned = Pruned::default();
+        let mut place = prune::Place::default();
+        loop {
+            let (own, clock) = (&self.lease.gateway_id, self.clock.as_ref());
+            let part = prune::some(&self.connector, own, before, &place, clock).await?;
+            for event in &part.events {
+                self.hub.publish(std::slice::from_ref(event));
+            }
+            self.hub.reach(part.head);
+            pruned.add(part.pruned);
+            progress.add(part.pruned.events);
+            match part.next {
+                Some(next) => place = next,
+                None => return Ok(pruned),
+            }
+        }
+    }
+
+    async fn records(&self, query: RecordsQuery, limit: usize) -> Result<Records, StoreError> {
+        records::some(&self.readers, &query, limit).await
+    }
+
+    async fn take_in(&self, records: Records) -> Result<(), StoreError> {
+        drop(self.jobs()?);
+        let own = &self.lease.gateway_id;
+        let head = records::take_in(&self.connector, self.limits, own, records).await?;
+        self.hub.reach(head);
+        Ok(())
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        let handle = match &self.mode {
+            Mode::ReadOnly => None,
+            Mode::Writing(handle) => handle.lock().unwrap_or_else(PoisonError::into_inner).take(),
+        };
+        let Some(mut handle) = handle else {
+            self.readers.close().await;
+            return Ok(());
+        };
+        // An error means that the writer has ended already.
+        let _ = handle.jobs.send(Job::Close).await;
+        while handle.writing.join_next().await.is_some() {}
+        handle.closing.send_replace(true);
+        while handle.beside.join_next().await.is_some() {}
+        let released = self.lease.release(&self.readers).await;
+        self.readers.close().await;
+        if let Err(error) = released {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the lease on the database stays until it expires"
+            );
+        }
+        Ok(())
+    }
+}

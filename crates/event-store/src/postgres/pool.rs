@@ -1,0 +1,189 @@
+//! Connections for reading, opened when they are first needed.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, Statement};
+
+use super::connect::{Conn, Connector, Purpose};
+use super::failure::Failure;
+use crate::StoreError;
+use crate::sql::Question;
+
+/// How many prepared statements a connection keeps.
+const STATEMENTS: usize = 128;
+
+/// The longest that one read may take, waiting included.
+const LIMIT: Duration = Duration::from_secs(90);
+
+pub(crate) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// A few connections that read, each for one at a time.
+#[derive(Debug)]
+pub(crate) struct Readers {
+    connector: Connector,
+    purpose: Purpose,
+    idle: Mutex<Vec<Reader>>,
+    places: Semaphore,
+    count: u32,
+}
+
+#[derive(Debug)]
+struct Reader {
+    conn: Conn,
+    statements: HashMap<String, Statement>,
+}
+
+impl Reader {
+    async fn prepared(&mut self, sql: &str) -> Result<Statement, Failure> {
+        if let Some(statement) = self.statements.get(sql) {
+            return Ok(statement.clone());
+        }
+        let statement = self.conn.client.prepare(sql).await?;
+        if self.statements.len() >= STATEMENTS {
+            self.statements.clear();
+        }
+        self.statements.insert(sql.to_owned(), statement.clone());
+        Ok(statement)
+    }
+
+    async fn query(&mut self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, Failure> {
+        let statement = self.prepared(sql).await?;
+        Ok(self.conn.client.query(&statement, params).await?)
+    }
+}
+
+/// A reader that goes back to the others, unless it stands in the middle of something.
+struct Lent<'a> {
+    readers: &'a Readers,
+    reader: Option<Reader>,
+    reusable: bool,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        if let Some(reader) = self.reader.take()
+            && self.reusable
+            && reader.conn.is_open()
+        {
+            self.readers.idle().push(reader);
+        }
+    }
+}
+
+impl Readers {
+    pub(crate) fn new(connector: Connector, purpose: Purpose, count: usize) -> Self {
+        let count = u32::try_from(count.clamp(1, 256)).unwrap_or(1);
+        Self {
+            connector,
+            purpose,
+            idle: Mutex::default(),
+            places: Semaphore::new(usize::try_from(count).unwrap_or(1)),
+            count,
+        }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Reader>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn lend(&self) -> Result<Lent<'_>, Failure> {
+        let idle = self.idle().pop();
+        let reader = match idle {
+            Some(reader) => reader,
+            None => Reader {
+                conn: self.connector.connect(self.purpose).await?,
+                statements: HashMap::new(),
+            },
+        };
+        Ok(Lent {
+            readers: self,
+            reader: Some(reader),
+            reusable: true,
+        })
+    }
+
+    /// All rows of a query; asked a second time if its connection was lost.
+    pub(crate) async fn query(
+        &self,
+        sql: &str,
+        params: Params<'_>,
+    ) -> Result<Vec<Row>, StoreError> {
+        let place = self.places.acquire().await;
+        let _place = place.map_err(|_| StoreError::Closed)?;
+        let rows = match self.query_once(sql, params).await {
+            Err(Failure::Lost(_)) => {
+                // What took one connection has probably taken all of them.
+                self.idle().clear();
+                self.query_once(sql, params).await
+            }
+            rows => rows,
+        };
+        rows.map_err(|failure| failure.told(self.connector.server()))
+    }
+
+    async fn query_once(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, Failure> {
+        Conn::within(LIMIT, async {
+            let mut lent = self.lend().await?;
+            match &mut lent.reader {
+                Some(reader) => reader.query(sql, params).await,
+                None => Ok(Vec::new()),
+            }
+        })
+        .await
+    }
+
+    /// The answers to several questions about the same moment.
+    pub(crate) async fn snapshot(
+        &self,
+        questions: &[Question],
+    ) -> Result<Vec<Vec<Row>>, StoreError> {
+        let place = self.places.acquire().await;
+        let _place = place.map_err(|_| StoreError::Closed)?;
+        let answers = match self.snapshot_once(questions).await {
+            Err(Failure::Lost(_)) => {
+                self.idle().clear();
+                self.snapshot_once(questions).await
+            }
+            answers => answers,
+        };
+        answers.map_err(|failure| failure.told(self.connector.server()))
+    }
+
+    async fn snapshot_once(&self, questions: &[Question]) -> Result<Vec<Vec<Row>>, Failure> {
+        Conn::within(LIMIT, async {
+            let mut lent = self.lend().await?;
+            lent.reusable = false;
+            let mut answers = Vec::with_capacity(questions.len());
+            if let Some(reader) = &mut lent.reader {
+                let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+                reader.conn.client.batch_execute(begin).await?;
+                for Question { sql, values } in questions {
+                    let values = values.iter().map(|value| {
+                        let value: &(dyn ToSql + Sync) = value;
+                        value
+                    });
+                    let values: Vec<_> = values.collect();
+                    answers.push(reader.query(sql, &values).await?);
+                }
+                reader.conn.client.batch_execute("COMMIT").await?;
+            }
+            lent.reusable = true;
+            Ok(answers)
+        })
+        .await
+    }
+
+    /// Lets running reads end and closes the connections. Later reads get [`StoreError::Closed`].
+    pub(crate) async fn close(&self) {
+        // An error means that it was closed before.
+        if let Ok(all) = self.places.acquire_many(self.count).await {
+            self.places.close();
+            drop(all);
+        }
+        self.idle().clear();
+    }
+}

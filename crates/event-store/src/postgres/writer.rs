@@ -1,0 +1,480 @@
+//! The one task that writes. It takes all commits that wait into one transaction of two round trips: the
+//! lock and the look-ups, then the rows. While one group commits the next one gathers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use event_payloads::{Event, EventId};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_postgres::types::ToSql;
+
+use super::connect::{Conn, Connector, Purpose};
+use super::facts::{LOCK, LookUps};
+use super::failure::Failure;
+use super::feed::note;
+use super::lease::{Lease, RENEW};
+use super::pipeline::{self, Step};
+use super::write::{self, Column, Writing};
+use crate::books::facts::Needs;
+use crate::books::plan::{Planner, Writes};
+use crate::id::Monotonic;
+use crate::live::Hub;
+use crate::prepared::{Prepared, PreparedArtifact};
+use crate::{Cause, Clock, StoreError};
+
+/// The most commits of one transaction: bounds how long the first of them waits for the others.
+const MAX_GROUP: usize = 256;
+/// The most bytes of contents in one transaction, beyond the first.
+const MAX_CONTENT: usize = 16 << 20;
+
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// What became of a commit.
+type Outcome = Result<Vec<Event>, StoreError>;
+
+/// What the writer is asked to do.
+#[derive(Debug)]
+pub(crate) enum Job {
+    Append(Append),
+    /// Do what waits already, then end.
+    Close,
+}
+
+/// A commit and who waits for it.
+#[derive(Debug)]
+pub(crate) struct Append {
+    pub(crate) commit: Prepared,
+    pub(crate) reply: Reply<Vec<Event>>,
+}
+
+/// What the task owns.
+pub(crate) struct Writer {
+    pub(crate) connector: Connector,
+    pub(crate) session: Option<Session>,
+    pub(crate) ids: Monotonic,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) lease: Lease,
+    pub(crate) retry_for: Duration,
+}
+
+/// A connection with its statements.
+pub(crate) struct Session {
+    conn: Conn,
+    look_ups: LookUps,
+    writing: Writing,
+    renew: tokio_postgres::Statement,
+}
+
+/// A group that was recorded.
+struct Done {
+    outcomes: Vec<Outcome>,
+    /// The log's last position after it.
+    head: u64,
+    /// Its first event; `None` if every commit was refused.
+    first: Option<EventId>,
+}
+
+/// A group that was not, or not surely.
+enum Miss {
+    Nothing(Failure),
+    InDoubt(Cause, Done),
+}
+
+impl Session {
+    pub(crate) async fn open(connector: &Connector) -> Result<Self, Failure> {
+        let conn = connector.connect(Purpose::Writing).await?;
+        let prepare = async {
+            Ok(Self {
+                look_ups: LookUps::prepare(&conn.client).await?,
+                writing: Writing::prepare(&conn.client).await?,
+                renew: conn.client.prepare(RENEW).await?,
+                conn,
+            })
+        };
+        Conn::within(connector.answer_limit(), Box::pin(prepare)).await
+    }
+
+    /// After this the connection stands outside of any transaction, or is of no further use.
+    async fn roll_back(&self) -> Result<(), Failure> {
+        let roll_back = async { Ok(self.conn.client.batch_execute("ROLLBACK").await?) };
+        Conn::within(Duration::from_secs(5), roll_back).await
+    }
+
+    /// True if an event is recorded. Takes the lock: then no other transaction is half done.
+    async fn has(&self, event_id: &EventId) -> Result<bool, Failure> {
+        self.conn.client.batch_execute("BEGIN").await?;
+        self.conn.client.batch_execute(LOCK).await?;
+        let sql = "SELECT 1 FROM events WHERE event_id = $1";
+        let found = self
+            .conn
+            .client
+            .query_opt(sql, &[&event_id.as_str()])
+            .await?;
+        self.roll_back().await?;
+        Ok(found.is_some())
+    }
+}
+
+impl Writer {
+    /// Works until the queue is closed and empty. Then every commit is recorded.
+    pub(crate) async fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        let mut put_back = None;
+        loop {
+            let job = match put_back.take() {
+                Some(job) => Some(job),
+                None => jobs.recv().await,
+            };
+            match job {
+                None => break,
+                Some(Job::Close) => jobs.close(),
+                Some(Job::Append(first)) => {
+                    let mut group = vec![first];
+                    put_back = gather(&mut jobs, &mut group);
+                    self.record(group).await;
+                }
+            }
+        }
+        self.hub.close();
+    }
+
+    /// Records a group. A commit that is refused does not touch the others.
+    async fn record(&mut self, group: Vec<Append>) {
+        tracing::trace!(commits = group.len(), "recording a group");
+        let commits: Vec<&Prepared> = group.iter().map(|append| &append.commit).collect();
+        let outcomes = match self.settle(&commits).await {
+            // What the database has no room for, or will not take, takes the whole transaction with it;
+            // the others are innocent.
+            Err(StoreError::Full { .. } | StoreError::Database { .. }) if group.len() > 1 => {
+                let mut outcomes = Vec::with_capacity(group.len());
+                for commit in commits {
+                    outcomes.push(self.alone(commit).await);
+                }
+                outcomes
+            }
+            Err(error) => vec![Err(error); group.len()],
+            Ok(outcomes) => outcomes,
+        };
+        for (append, outcome) in group.into_iter().zip(outcomes) {
+            // A caller that no longer waits for the answer does not need it.
+            let _ = append.reply.send(outcome);
+        }
+    }
+
+    async fn alone(&mut self, commit: &Prepared) -> Outcome {
+        let mut outcomes = self.settle(&[commit]).await?;
+        outcomes.pop().unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Records commits, also when connections are lost on the way, and tells those who follow.
+    async fn settle(&mut self, commits: &[&Prepared]) -> Result<Vec<Outcome>, StoreError> {
+        let done = Box::pin(self.insist(commits)).await?;
+        self.hub.reach(done.head);
+        for events in done.outcomes.iter().flatten() {
+            self.hub.publish(events);
+        }
+        Ok(done.outcomes)
+    }
+
+    async fn insist(&mut self, commits: &[&Prepared]) -> Result<Done, StoreError> {
+        let mut patience = Patience::new(self.retry_for);
+        loop {
+            match self.attempt(commits).await {
+                Ok(done) => return Ok(done),
+                Err(Miss::Nothing(failure)) => {
+                    if !failure.is_lost() || !patience.wait().await {
+                        return Err(failure.told(self.connector.server()));
+                    }
+                    tracing::warn!("lost the database before a commit, trying again");
+                }
+                Err(Miss::InDoubt(source, done)) => {
+                    tracing::warn!(
+                        "lost the database in the middle of a commit, looking what is there"
+                    );
+                    if self.find_out(&done, source).await? {
+                        return Ok(done);
+                    }
+                    if !patience.wait().await {
+                        return Err(Failure::lost("it broke every commit off")
+                            .told(self.connector.server()));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether a group whose commit nobody answered is recorded. It is so whole or not at all.
+    async fn find_out(&mut self, done: &Done, source: Cause) -> Result<bool, StoreError> {
+        let Some(first) = &done.first else {
+            return Ok(true);
+        };
+        let mut patience = Patience::new(self.retry_for);
+        loop {
+            match self.look_for(first).await {
+                Ok(found) => return Ok(found),
+                Err(failure) => {
+                    let error = failure.told(self.connector.server());
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "cannot find out yet whether a commit is recorded"
+                    );
+                    if !patience.wait().await {
+                        return Err(StoreError::InDoubt {
+                            server: self.connector.server().to_owned(),
+                            source,
+                        });
+                    }
+                }
+            }
+        }
+    }
+
+    async fn look_for(&mut self, event_id: &EventId) -> Result<bool, Failure> {
+        let session = Session::open(&self.connector).await?;
+        let limit = self.connector.answer_limit();
+        let found = Conn::within(limit, session.has(event_id)).await?;
+        self.session = Some(session);
+        Ok(found)
+    }
+
+    /// One transaction over a group.
+    async fn attempt(&mut self, commits: &[&Prepared]) -> Result<Done, Miss> {
+        let session = match self.session.take().filter(|session| session.conn.is_open()) {
+            Some(session) => session,
+            None => Session::open(&self.connector)
+                .await
+                .map_err(Miss::Nothing)?,
+        };
+        let done = Box::pin(self.transaction(&session, commits)).await;
+        let lost = match &done {
+            Err(Miss::Nothing(failure)) => failure.is_lost(),
+            Err(Miss::InDoubt(..)) => true,
+            Ok(_) => false,
+        };
+        if !lost {
+            self.session = Some(session);
+        }
+        done
+    }
+
+    async fn transaction(
+        &mut self,
+        session: &Session,
+        commits: &[&Prepared],
+    ) -> Result<Done, Miss> {
+        let limit = self.connector.answer_limit();
+        let needs = Needs::of(commits.iter().copied());
+        let begin = session
+            .look_ups
+            .begin(&session.conn.client, &needs, &self.lease.gateway_id);
+        let found = match Conn::within(limit, Box::pin(begin)).await {
+            Ok(found) => found,
+            Err(failure) => return Err(self.give_up(session, failure).await),
+        };
+        let before = found.facts.head;
+        let mut planner = Planner::new(found.facts, &mut self.ids, self.clock.as_ref());
+        let outcomes: Vec<Outcome> = commits
+            .iter()
+            .map(|commit| planner.commit(commit))
+            .collect();
+        let writes = planner.into_writes();
+        let first = writes.events.first().map(|event| event.event_id.parse());
+        let done = Done {
+            outcomes,
+            head: writes.head,
+            first: first.transpose().ok().flatten(),
+        };
+        if writes.events.is_empty() {
+            session.roll_back().await.map_err(Miss::Nothing)?;
+            return Ok(done);
+        }
+        if !found.alive {
+            tracing::warn!(
+                "the lease on the database had lapsed: this program stood still or was cut off"
+            );
+        }
+        let plan = Plan {
+            writes: &writes,
+            pointers: &found.pointers,
+            artifacts: artifacts(commits, &done.outcomes),
+            lease: &self.lease,
+            renew: !found.alive,
+            before,
+        };
+        match tokio::time::timeout(limit, plan.record(session)).await {
+            Ok(Ok(())) => Ok(done),
+            Ok(Err(broken)) => {
+                let sent = broken.all_sent;
+                match Failure::from(broken.error) {
+                    Failure::Lost(source) if sent => Err(Miss::InDoubt(source, done)),
+                    // An error of a statement: the COMMIT behind it has rolled back.
+                    failure => Err(self.give_up(session, failure).await),
+                }
+            }
+            Err(_) => {
+                let source = Arc::new(std::io::Error::other("it stopped answering"));
+                Err(Miss::InDoubt(source, done))
+            }
+        }
+    }
+
+    async fn give_up(&self, session: &Session, failure: Failure) -> Miss {
+        if failure.is_lost() {
+            return Miss::Nothing(failure);
+        }
+        match session.roll_back().await {
+            Ok(()) => Miss::Nothing(failure),
+            Err(lost) => Miss::Nothing(lost),
+        }
+    }
+}
+
+/// What a group comes to, ready to be written.
+struct Plan<'a> {
+    writes: &'a Writes,
+    pointers: &'a std::collections::HashMap<event_payloads::TaskId, String>,
+    artifacts: Vec<(&'a Event, &'a PreparedArtifact)>,
+    lease: &'a Lease,
+    /// True if this program has to be made known again.
+    renew: bool,
+    /// The log's last position before it.
+    before: u64,
+}
+
+impl Plan<'_> {
+    /// The rows and the commit, in one round trip.
+    async fn record(&self, session: &Session) -> Result<(), pipeline::Broken> {
+        let (client, writing) = (&session.conn.client, &session.writing);
+        let owner = Some(self.lease.gateway_id.as_str());
+        let (known, new): (Vec<_>, Vec<_>) = self
+            .writes
+            .tasks
+            .iter()
+            .partition(|(task_id, _)| self.pointers.contains_key(*task_id));
+        let calls = write::all_calls(&self.writes.calls);
+        let tables: [(_, Vec<Column<'_>>, bool); 6] = [
+            (
+                writing.new_tasks(),
+                write::new_tasks(&new, self.pointers, owner),
+                new.is_empty(),
+            ),
+            (
+                writing.tasks(),
+                write::tasks(&known, self.pointers),
+                known.is_empty(),
+            ),
+            (writing.events(), write::events(&self.writes.events), false),
+            (
+                writing.calls(),
+                write::calls(&calls, |_| owner),
+                calls.is_empty(),
+            ),
+            (
+                writing.sums(),
+                write::sums(&self.writes.sums),
+                self.writes.sums.0.is_empty(),
+            ),
+            (
+                writing.artifacts(),
+                write::artifacts(&self.artifacts),
+                self.artifacts.is_empty(),
+            ),
+        ];
+        let mut steps: Vec<Step<'_>> = Vec::with_capacity(10);
+        for (statement, columns, empty) in &tables {
+            if !empty {
+                steps.push(write::step(client, statement, columns));
+            }
+        }
+        for (_, artifact) in &self.artifacts {
+            if let Some(content) = &artifact.content {
+                steps.push(Box::pin(async move {
+                    let values: [&(dyn ToSql + Sync); 2] =
+                        [&artifact.artifact_id.as_str(), content];
+                    client.execute(writing.content(), &values).await
+                }));
+            }
+        }
+        let (seconds, pid) = self.lease.values();
+        if self.renew {
+            steps.push(Box::pin(async move {
+                let id = &self.lease.gateway_id;
+                client.execute(&session.renew, &[id, &seconds, &pid]).await
+            }));
+        }
+        let note = note(&self.lease.gateway_id, self.before, self.writes.head);
+        steps.push(Box::pin(async move {
+            client.execute(writing.notify(), &[&note]).await
+        }));
+        steps.push(Box::pin(async {
+            client.batch_execute("COMMIT").await.map(|()| 0)
+        }));
+        pipeline::run(steps).await
+    }
+}
+
+/// The artifacts of the commits that were not refused, each with the last event of its commit.
+fn artifacts<'a>(
+    commits: &[&'a Prepared],
+    outcomes: &'a [Outcome],
+) -> Vec<(&'a Event, &'a PreparedArtifact)> {
+    let mut all = Vec::new();
+    for (commit, outcome) in commits.iter().zip(outcomes) {
+        if let Some(last) = outcome.as_ref().ok().and_then(|events| events.last()) {
+            all.extend(commit.artifacts.iter().map(|artifact| (last, artifact)));
+        }
+    }
+    all
+}
+
+/// How long to go on trying: pauses of 20 ms, doubled up to a second.
+struct Patience {
+    until: Instant,
+    pause: Duration,
+}
+
+impl Patience {
+    fn new(time: Duration) -> Self {
+        Self {
+            until: Instant::now() + time,
+            pause: Duration::from_millis(20),
+        }
+    }
+
+    /// Waits before the next try; false if there is to be none.
+    async fn wait(&mut self) -> bool {
+        if Instant::now() + self.pause > self.until {
+            return false;
+        }
+        tokio::time::sleep(self.pause).await;
+        self.pause = (self.pause * 2).min(Duration::from_secs(1));
+        true
+    }
+}
+
+fn content(append: &Append) -> usize {
+    let contents = append.commit.artifacts.iter();
+    contents
+        .filter_map(|artifact| artifact.content.as_ref().map(Vec::len))
+        .sum()
+}
+
+/// Takes what waits already; gives back the first job that has to wait for the next round.
+fn gather(jobs: &mut mpsc::Receiver<Job>, group: &mut Vec<Append>) -> Option<Job> {
+    let mut bytes: usize = group.iter().map(content).sum();
+    while group.len() < MAX_GROUP {
+        match jobs.try_recv() {
+            Ok(Job::Append(append)) => {
+                bytes += content(&append);
+                if bytes > MAX_CONTENT {
+                    return Some(Job::Append(append));
+                }
+                group.push(append);
+            }
+            Ok(other) => return Some(other),
+            Err(_) => return None,
+        }
+    }
+    None
+}
