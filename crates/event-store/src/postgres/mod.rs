@@ -37,8 +37,8 @@ use crate::live::Hub;
 use crate::prepared::{ArtifactLimits, Prepared, look_over};
 use crate::{
     Artifact, Call, Clock, Commit, CostQuery, CostRow, EventStore, LogQuery, OpenCall, Orphans,
-    Position, Progress, Pruned, Rebuilt, Records, RecordsQuery, StoreError, Subscription, Task,
-    TaskQuery, Verified,
+    Overview, Position, Progress, Pruned, Rebuilt, Records, RecordsQuery, StoreError, Subscription,
+    Task, TaskQuery, Verified,
 };
 
 /// An [`EventStore`] in a Postgres database, which any number of programs may write to at once.
@@ -229,6 +229,14 @@ impl EventStore for PostgresStore {
 
     fn announce(&self, task_id: &TaskId, chunk: &mut dyn FnMut() -> ModelCallChunk) {
         self.hub.announce(task_id, chunk);
+    }
+
+    async fn overview(&self) -> Result<Overview, StoreError> {
+        self.readers.overview().await
+    }
+
+    async fn prunable(&self, before: Timestamp) -> Result<Pruned, StoreError> {
+        self.readers.prunable(before).await
     }
 
     async fn check(&self) -> Result<(), StoreError> {

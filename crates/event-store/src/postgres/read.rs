@@ -1,6 +1,6 @@
 //! Reading tasks, events, artifacts and costs.
 
-use event_payloads::{ArtifactId, Event, EventId, EventPage, LoggedEvent, TaskId};
+use event_payloads::{ArtifactId, Event, EventId, EventPage, LoggedEvent, TaskId, Timestamp};
 use tokio_postgres::Row;
 
 use super::pool::Readers;
@@ -10,7 +10,8 @@ use crate::files;
 use crate::rows::{self, Problem, Row as _, corrupt, from_sql, to_sql};
 use crate::sql;
 use crate::{
-    Artifact, Call, CostQuery, CostRow, LogQuery, OpenCall, Position, StoreError, Task, TaskQuery,
+    Artifact, Call, CostQuery, CostRow, LogQuery, OpenCall, Overview, Position, Pruned, StoreError,
+    Task, TaskQuery,
 };
 
 fn limit(rows: usize) -> i64 {
@@ -120,6 +121,29 @@ impl Readers {
         let rows = self.query(sql::HEAD, &[]).await?;
         let head = rows.first().map(|row| row.count("head"));
         Ok(head.transpose().map_err(unreadable)?.unwrap_or(0))
+    }
+
+    pub(crate) async fn overview(&self) -> Result<Overview, StoreError> {
+        let rows = self.query(sql::OVERVIEW, &[]).await?;
+        let overview = rows.first().map(rows::overview).transpose()?;
+        let sql = "SELECT (SELECT max(version) FROM octo_layout) AS layout,
+                          pg_database_size(current_database()) AS bytes";
+        let about = self.query(sql, &[]).await?;
+        let about = |column| {
+            let number = about.first().map(|row| row.number(column)).transpose();
+            Ok::<_, StoreError>(number.map_err(unreadable)?.unwrap_or(0))
+        };
+        Ok(Overview {
+            layout: about("layout")?,
+            database_bytes: from_sql(about("bytes")?),
+            ..overview.unwrap_or_default()
+        })
+    }
+
+    pub(crate) async fn prunable(&self, before: Timestamp) -> Result<Pruned, StoreError> {
+        let rows = self.query(&sql::prunable(), &[&before.to_string()]).await?;
+        let pruned = rows.first().map(rows::pruned).transpose()?;
+        Ok(pruned.unwrap_or_default())
     }
 
     pub(crate) async fn cursor(&self, reader: &str) -> Result<u64, StoreError> {
