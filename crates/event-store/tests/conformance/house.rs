@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use event_store::{
     Clock, EventStore, IdSource, ManualClock, PostgresOptions, PostgresStore, SqliteOptions,
@@ -17,6 +18,9 @@ use crate::desk::Desk;
 
 /// 2026-03-01T12:00:00 UTC.
 pub(crate) const NOON: i64 = 1_772_366_400_000_000;
+
+/// How long a test may take, before it is said to hang.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What a test sets; what it leaves out is as usual.
 #[derive(Clone, Copy, Default)]
@@ -136,7 +140,7 @@ impl House {
     }
 
     /// Closes what is open. Nothing is left of the data.
-    pub(crate) async fn clear(self) {
+    pub(crate) async fn clear(&self) {
         let opened = std::mem::take(&mut *self.opened.lock().unwrap());
         for store in opened {
             store.close().await.unwrap();
@@ -156,8 +160,12 @@ pub(crate) fn run<M: Future<Output = House>>(make: M, test: for<'a> fn(&'a House
         .unwrap();
     runtime.block_on(async {
         let house = make.await;
-        test(&house).await;
-        house.clear().await;
+        let whole = async {
+            test(&house).await;
+            house.clear().await;
+        };
+        let ended = tokio::time::timeout(PATIENCE, whole).await;
+        assert!(ended.is_ok(), "it hangs");
     });
 }
 

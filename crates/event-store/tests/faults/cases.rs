@@ -295,7 +295,7 @@ fn a_failing_disk_of_artifacts_fails_the_commits_that_have_one() {
                 ..Fault::every("write", ENOSPC)
             });
             let mut all = load(&store, "full", 4).await;
-            // Every other content is large enough for a file.
+            // Two of four contents are large enough for a file.
             assert_eq!(count(&all, Told::Full), 16);
             assert_eq!(count(&all, Told::Recorded), 16);
             disk.fails(Fault {
