@@ -71,7 +71,10 @@ impl Follow {
                 return Ok(Some(Followed::Event(Box::new(event))));
             }
             if self.behind {
-                self.read_on().await?;
+                match self.read_on().await {
+                    Err(error) if error.is_closed() => return Ok(None),
+                    read => read?,
+                }
                 continue;
             }
             match self.live.next().await {

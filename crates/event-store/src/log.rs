@@ -76,7 +76,10 @@ impl LogFollow {
             }
             // Seen before it is read: what is recorded meanwhile wakes this again.
             self.head.mark_unchanged();
-            let page = self.store.log(self.query.clone()).await?;
+            let page = match self.store.log(self.query.clone()).await {
+                Err(error) if error.is_closed() => return Ok(None),
+                page => page?,
+            };
             self.query.after = page.next;
             self.read = page.events.into();
             if self.read.is_empty() && page.caught_up && self.head.changed().await.is_err() {

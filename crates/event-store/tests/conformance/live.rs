@@ -105,6 +105,9 @@ pub(crate) async fn a_slow_subscriber_is_told_and_a_slow_follower_misses_nothing
     assert_eq!(next_event(&mut follow).await.unwrap().task_seq, 703);
     desk.store.close().await.unwrap();
     assert!(follow.next().await.unwrap().is_none());
+    // Also where the history would have to be read.
+    let mut late = self::follow(&desk, &task_id, 0);
+    assert!(late.next().await.unwrap().is_none());
 }
 
 pub(crate) async fn a_refused_commit_is_not_told(house: &House) {
