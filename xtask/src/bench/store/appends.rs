@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use event_store::{EventStore, SqliteOptions, SqliteStore};
+use event_store::{EventStore, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore};
 
+use super::raw_postgres;
 use super::raw_sqlite::Raw;
 use super::report::Appends;
 use super::work::{Times, commit_for};
@@ -65,5 +66,47 @@ async fn sqlite(data: &Path, writers: usize, rounds: &Rounds) -> Result<Appends>
         store: by_store.rate(),
         raw_same_batches: by_batch.rate(),
         raw_one_by_one: by_one.rate(),
+        raw_connections: None,
+    })
+}
+
+/// The same on a server of this run.
+pub(super) async fn on_postgres(url: &str, writers: usize, quick: bool) -> Result<Appends> {
+    let name = format!("commits on Postgres, writers: {writers}");
+    let step = steps::Step::begin(&name);
+    let measured = Box::pin(postgres(url, writers, &Rounds::new(quick))).await;
+    step.end(&measured);
+    measured
+}
+
+async fn postgres(url: &str, writers: usize, rounds: &Rounds) -> Result<Appends> {
+    let store = PostgresStore::open(PostgresOptions::new(url)?).await?;
+    let store: Arc<dyn EventStore> = Arc::new(store);
+    // Numbers that no earlier level has taken.
+    let first = i64::try_from(writers)? * 1_000;
+    let mut batches = raw_postgres::Raw::open(url, first).await?;
+    let mut single = raw_postgres::Raw::open(url, first + 1).await?;
+    let mut many = Vec::new();
+    for number in 0..i64::try_from(writers)? {
+        many.push(raw_postgres::Raw::open(url, first + 2 + number).await?);
+    }
+    let [mut by_store, mut by_batch, mut by_one, mut by_many] =
+        [Times::new()?, Times::new()?, Times::new()?, Times::new()?];
+    for _ in 0..rounds.count {
+        commit_for(&store, writers, rounds.time, &mut by_store).await?;
+        batches
+            .commit_for(writers, rounds.time, &mut by_batch)
+            .await?;
+        single.commit_for(1, rounds.time, &mut by_one).await?;
+        many = raw_postgres::connections_for(many, rounds.time, &mut by_many).await?;
+    }
+    store.close().await?;
+    Ok(Appends {
+        database: "Postgres".to_owned(),
+        writers,
+        store: by_store.rate(),
+        raw_same_batches: by_batch.rate(),
+        raw_one_by_one: by_one.rate(),
+        raw_connections: Some(by_many.rate()),
     })
 }

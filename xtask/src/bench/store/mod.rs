@@ -4,6 +4,7 @@
 mod appends;
 mod fill;
 mod growth;
+mod raw_postgres;
 mod raw_sqlite;
 mod report;
 mod table;
@@ -12,6 +13,9 @@ mod work;
 use std::path::Path;
 
 use anyhow::Result;
+use real_stack::{Postgres, Servers};
+
+use crate::steps;
 
 pub(super) use report::{Appends, Growth};
 pub(super) use table::{write_appends, write_growth};
@@ -25,6 +29,13 @@ pub(super) async fn appends(data: &Path, quick: bool) -> Result<Vec<Appends>> {
     for writers in WRITERS {
         levels.push(appends::measure(data, writers, quick).await?);
     }
+    let ensure = || Servers::ensure(|line: &str| steps::note(line));
+    let servers = tokio::task::spawn_blocking(ensure).await??;
+    let mut server = Postgres::start(&servers).await?;
+    for writers in WRITERS {
+        levels.push(appends::on_postgres(&server.url(), writers, quick).await?);
+    }
+    server.stop().await?;
     Ok(levels)
 }
 

@@ -32,6 +32,16 @@ pub(in crate::bench) fn write_appends(text: &mut String, levels: &[Appends]) -> 
             100.0 * level.store.per_s / level.raw_same_batches.per_s,
             level.store.per_s / level.raw_one_by_one.per_s,
         )?;
+        if let Some(connections) = &level.raw_connections {
+            writeln!(
+                text,
+                "{:<10} {:>7} {:>28} {:>28}",
+                "",
+                "",
+                "raw, a connection a writer:",
+                rate(connections)
+            )?;
+        }
     }
     Ok(())
 }

@@ -57,7 +57,8 @@ impl Times {
         self.seconds += elapsed.as_secs_f64();
     }
 
-    fn merge(&mut self, others: &Self) -> Result<()> {
+    /// Takes the commits of others in, not their time: they were at work at once.
+    pub(super) fn merge(&mut self, others: &Self) -> Result<()> {
         Ok(self.latencies_ns.add(&others.latencies_ns)?)
     }
 
