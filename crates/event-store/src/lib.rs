@@ -3,9 +3,13 @@
 //! One write, [`EventStore::append`]: events and artifacts of one task, all or nothing, on stable
 //! storage when it returns. It holds the rules that make the books trustworthy: positions without a
 //! gap, transitions that start where the task stands, **exactly one end for each model call** and no
-//! start in a task that has ended, one task for an idempotency key. Tasks and model calls are
-//! projections, written in the same transaction and rebuilt from the events alone by
+//! start in a task that has ended, one task for an idempotency key. Tasks, model calls and the sums of
+//! costs are projections, written in the same transaction and rebuilt from the events alone by
 //! [`EventStore::rebuild`].
+//!
+//! Two databases keep it, with the same rules and the same answers: [`SqliteStore`] for one program,
+//! [`PostgresStore`] for any number of them. What the rules are, and what events add up to, is said once,
+//! in `books`, where nothing knows of a database.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -45,6 +49,25 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # One order
+//!
+//! Every event has a position in the log of all tasks, in the order of the commits, so that a reader who
+//! goes on after the last one that it dealt with misses nothing: [`EventStore::log`] and [`LogFollow`].
+//! [`Follow`] does the same for one task, with the pieces of answers between its events.
+//!
+//! # Books that can be checked
+//!
+//! The events of a task are a chain: the hash of each covers it and the one before, as they are stored.
+//! [`EventStore::verify`] recomputes every link, and holds every projection against a recount. What was
+//! pruned ([`EventStore::prune`]) leaves a tombstone that carries its sums and ties the chain together.
+//! [`copy()`] takes a store into another one, hashes and positions included.
+//!
+//! # Sums that do not scan
+//!
+//! What calls cost is summed as they end: by hour, day, month, in all and by task, for each alias, category,
+//! model and provider. [`EventStore::cost_rollup`] adds up the coarsest of these rows that cover its time
+//! exactly, and looks at single calls for less than an hour at either end.
 //!
 //! # Failing well
 //!
