@@ -48,8 +48,8 @@ const EXAMPLES: &str = "\
 Examples:
   cargo xtask kills                                            streams: the model, the proxy, the clients, octo
   cargo xtask kills --store sqlite --times 1000 --release      octo on SQLite: about 15 minutes
-  cargo xtask kills --store postgres --times 300               octo on Postgres
-  cargo xtask kills --store postgres --server --times 300      Postgres under octo";
+  cargo xtask kills --store postgres --times 300               octo on Postgres: about 10 minutes
+  cargo xtask kills --store postgres --server --times 300      Postgres under octo: about 30 minutes";
 
 /// Where octo keeps its books.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
