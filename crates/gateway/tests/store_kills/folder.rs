@@ -162,7 +162,8 @@ impl Folder {
         let books = self.read();
         let closed = check(&books, &self.told.record(), Moment::Settled);
         found.0.extend(closed);
-        counts.verified += u64::from(self.place.verify(&mut found).await);
+        self.place.verify(&mut found).await;
+        counts.verified += 1;
         counts.checks += 2;
         counts.add(&books, &self.told.record());
         nothing_but(found)

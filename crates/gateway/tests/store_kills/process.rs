@@ -114,26 +114,16 @@ impl Place {
         self.dir.path().join("octo.log").display().to_string()
     }
 
-    /// Lets octo check its own books, once it is not running. False if it can not do that yet.
-    pub(crate) async fn verify(&self, found: &mut Findings) -> bool {
-        let mut probe = self.octo();
-        let probe = probe.args(["store", "--help"]).stdout(Stdio::null());
-        if !probe
-            .stderr(Stdio::null())
-            .status()
-            .await
-            .unwrap()
-            .success()
-        {
-            return false;
-        }
+    /// Lets octo check its own books, once it is not running.
+    pub(crate) async fn verify(&self, found: &mut Findings) {
         let mut verify = self.octo();
-        let verify = verify.args(["store", "verify", "--json"]).output();
+        let verify = verify.args(["store", "verify", "--json"]);
+        let verify = verify.stderr(Stdio::piped()).output();
         let verify = verify.await.unwrap();
         found.unless(verify.status.success(), Rule::Verified, || {
-            String::from_utf8_lossy(&verify.stdout).into_owned()
+            let told = [verify.stdout.as_slice(), &verify.stderr].concat();
+            String::from_utf8_lossy(&told).into_owned()
         });
-        true
     }
 }
 
