@@ -10,7 +10,27 @@ use tokio::sync::watch;
 /// How far a subscriber may fall behind, in events and pieces of answers.
 const BACKLOG: usize = 256;
 
+/// By task.
 type Channels = HashMap<TaskId, broadcast::Sender<Live>>;
+
+/// Who is told what.
+#[derive(Debug, Default)]
+struct Audience {
+    /// Events, and the pieces of answers between them.
+    all: Channels,
+    /// Events alone.
+    events: Channels,
+}
+
+impl Audience {
+    fn of(&mut self, pieces: bool) -> &mut Channels {
+        if pieces {
+            &mut self.all
+        } else {
+            &mut self.events
+        }
+    }
+}
 
 /// What happens in a task, as it happens.
 #[derive(Clone, Debug)]
@@ -37,7 +57,7 @@ impl Live {
 #[derive(Debug, Default)]
 pub(crate) struct Hub {
     /// `None` once the store is closed, and where nothing is recorded.
-    channels: Mutex<Option<Channels>>,
+    channels: Mutex<Option<Audience>>,
     /// The position of the log's last event; `None` likewise.
     head: Mutex<Option<watch::Sender<u64>>>,
 }
@@ -45,7 +65,7 @@ pub(crate) struct Hub {
 impl Hub {
     pub(crate) fn open(head: u64) -> Arc<Self> {
         Arc::new(Self {
-            channels: Mutex::new(Some(Channels::new())),
+            channels: Mutex::new(Some(Audience::default())),
             head: Mutex::new(Some(watch::Sender::new(head))),
         })
     }
@@ -71,19 +91,22 @@ impl Hub {
         )
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Channels>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Audience>> {
         self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn subscribe(self: &Arc<Self>, task_id: &TaskId) -> Subscription {
-        let events = self.lock().as_mut().map(|channels| {
-            channels
+    /// Tells of the events of a task, with the pieces of its answers or without.
+    pub(crate) fn subscribe(self: &Arc<Self>, task_id: &TaskId, pieces: bool) -> Subscription {
+        let events = self.lock().as_mut().map(|audience| {
+            audience
+                .of(pieces)
                 .entry(task_id.clone())
                 .or_insert_with(|| broadcast::Sender::new(BACKLOG))
                 .subscribe()
         });
         Subscription {
             task_id: task_id.clone(),
+            pieces,
             events,
             hub: Arc::clone(self),
         }
@@ -92,30 +115,41 @@ impl Hub {
     /// Hands events of one task on. Called in the order of the commits, after they are durable.
     pub(crate) fn publish(&self, events: &[Event]) {
         let Some(first) = events.first() else { return };
-        let channels = self.lock();
-        let Some(channel) = channels.as_ref().and_then(|all| all.get(&first.task_id)) else {
+        let audience = self.lock();
+        let Some(audience) = audience.as_ref() else {
             return;
         };
-        for event in events {
-            // Fails if the last subscriber has just gone: then there is nobody to tell.
-            let _ = channel.send(Live::Event(Arc::new(event.clone())));
+        for channels in [&audience.all, &audience.events] {
+            let Some(channel) = channels.get(&first.task_id) else {
+                continue;
+            };
+            for event in events {
+                // Fails if the last subscriber has just gone: then there is nobody to tell.
+                let _ = channel.send(Live::Event(Arc::new(event.clone())));
+            }
         }
     }
 
     /// Hands a piece of an answer on; costs a look if nobody follows the task.
     pub(crate) fn announce(&self, task_id: &TaskId, chunk: impl FnOnce() -> ModelCallChunk) {
-        let channels = self.lock();
-        if let Some(channel) = channels.as_ref().and_then(|all| all.get(task_id)) {
+        let audience = self.lock();
+        let channel = audience
+            .as_ref()
+            .and_then(|audience| audience.all.get(task_id));
+        if let Some(channel) = channel {
             let _ = channel.send(Live::Chunk(Arc::new(chunk())));
         }
     }
 
     /// The tasks that somebody follows.
     pub(crate) fn followed(&self) -> Vec<TaskId> {
-        let channels = self.lock();
-        channels
-            .as_ref()
-            .map_or_else(Vec::new, |channels| channels.keys().cloned().collect())
+        let audience = self.lock();
+        let tasks = audience.as_ref().map(|audience| {
+            let once = |task: &&TaskId| !audience.all.contains_key(*task);
+            let alone = audience.events.keys().filter(once);
+            audience.all.keys().chain(alone).cloned().collect()
+        });
+        tasks.unwrap_or_default()
     }
 
     /// Ends every subscription, after what it still has to read.
@@ -124,11 +158,12 @@ impl Hub {
         *self.head.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    fn leave(&self, task_id: &TaskId) {
-        let mut channels = self.lock();
-        let Some(channels) = channels.as_mut() else {
+    fn leave(&self, task_id: &TaskId, pieces: bool) {
+        let mut audience = self.lock();
+        let Some(audience) = audience.as_mut() else {
             return;
         };
+        let channels = audience.of(pieces);
         if channels
             .get(task_id)
             .is_some_and(|channel| channel.receiver_count() == 0)
@@ -139,7 +174,9 @@ impl Hub {
 
     #[cfg(test)]
     fn len(&self) -> usize {
-        self.lock().as_ref().map_or(0, HashMap::len)
+        self.lock()
+            .as_ref()
+            .map_or(0, |audience| audience.all.len() + audience.events.len())
     }
 }
 
@@ -151,6 +188,7 @@ impl Hub {
 #[derive(Debug)]
 pub struct Subscription {
     task_id: TaskId,
+    pieces: bool,
     events: Option<broadcast::Receiver<Live>>,
     hub: Arc<Hub>,
 }
@@ -179,7 +217,7 @@ impl Drop for Subscription {
     fn drop(&mut self) {
         // First the receiver, so that the count tells whether it was the last.
         self.events = None;
-        self.hub.leave(&self.task_id);
+        self.hub.leave(&self.task_id, self.pieces);
     }
 }
 
@@ -191,8 +229,8 @@ mod tests {
     fn a_channel_goes_with_its_last_subscriber() {
         let hub = Hub::open(0);
         let task_id: TaskId = "a".parse().unwrap();
-        let one = hub.subscribe(&task_id);
-        let two = hub.subscribe(&task_id);
+        let one = hub.subscribe(&task_id, true);
+        let two = hub.subscribe(&task_id, true);
         assert_eq!(hub.len(), 1);
         drop(one);
         assert_eq!(hub.len(), 1);
@@ -200,10 +238,23 @@ mod tests {
         assert_eq!(hub.len(), 0);
     }
 
+    #[tokio::test(flavor = "current_thread")]
+    async fn who_wants_events_alone_makes_nobody_make_a_piece() {
+        let hub = Hub::open(0);
+        let task_id: TaskId = "a".parse().unwrap();
+        let watching = hub.subscribe(&task_id, false);
+        hub.announce(&task_id, || panic!("nobody wants it"));
+        assert_eq!(hub.followed(), std::slice::from_ref(&task_id));
+        let following = hub.subscribe(&task_id, true);
+        assert_eq!(hub.followed(), [task_id]);
+        drop((watching, following));
+        assert_eq!(hub.len(), 0);
+    }
+
     #[test]
     fn leaving_a_closed_hub_is_quiet() {
         let hub = Hub::open(0);
-        let subscription = hub.subscribe(&"a".parse().unwrap());
+        let subscription = hub.subscribe(&"a".parse().unwrap(), true);
         hub.close();
         drop(subscription);
         assert_eq!(hub.len(), 0);

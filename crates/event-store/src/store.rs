@@ -17,14 +17,14 @@ use crate::{
 /// [`append`](Self::append) with a refusal of its rules as well.
 #[async_trait]
 pub trait EventStore: fmt::Debug + Send + Sync {
-    /// A word for what stores: `sqlite`.
+    /// A word for what stores: `sqlite`, `postgres`.
     fn kind(&self) -> &'static str;
 
     /// Records a commit: all of it or nothing, and on stable storage when this returns.
     ///
     /// The events come back with their identifiers, times and positions. If the returned future is
     /// dropped while it waits, the commit is recorded whole or not at all; nobody can say which
-    /// without reading.
+    /// without reading. So it is after [`StoreError::InDoubt`].
     ///
     /// # Errors
     /// A rule forbids it ([`StoreError::is_refusal`]), or the storage failed.
@@ -99,6 +99,9 @@ pub trait EventStore: fmt::Debug + Send + Sync {
 
     /// Follows a task: everything that happens from now on, see [`Subscription`].
     fn subscribe(&self, task_id: &TaskId) -> Subscription;
+
+    /// Follows the events of a task alone: nobody makes pieces of answers because of it.
+    fn watch(&self, task_id: &TaskId) -> Subscription;
 
     /// Tells the followers of a task about a piece of an answer, between the events before and after it.
     /// Nothing is recorded. It is made only if somebody follows.

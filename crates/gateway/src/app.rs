@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cost_tracker::{CostTracker, OverrideError, PriceBook};
-use event_store::{EventStore, SqliteOptions, SqliteStore, StoreError, must_be_whole};
+use event_store::{EventStore, StoreError, must_be_whole};
 use provider_core::ModelClient;
 use provider_echo::EchoClient;
 use provider_litellm::{LiteLlmClient, LiteLlmConfig, LiteLlmConfigError};
@@ -11,7 +11,8 @@ use provider_service::{FallbackManager, Limits, LlmService, TaskService};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, CostConfig, LlmMode, ProxyConfig, StorageConfig};
+use crate::config::{Config, CostConfig, LlmMode, ProxyConfig};
+use crate::storage;
 
 /// The running parts, shared by every request. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -67,9 +68,8 @@ impl App {
     /// A part can not be made, or another gateway has the store.
     pub async fn start(config: Config) -> Result<Self, AppError> {
         let proxy = proxy_client(&config)?;
-        let store = SqliteStore::open(store_options(&config.storage)).await?;
-        must_be_whole(&store).await?;
-        let store: Arc<dyn EventStore> = Arc::new(store);
+        let store = storage::open(&config.storage).await?;
+        must_be_whole(store.as_ref()).await?;
         let llm = LlmService::new(config.aliases.clone(), clients(proxy.clone()))
             .with_summary_bytes(config.storage.payload_max_bytes);
         let limits = Limits {
@@ -156,11 +156,4 @@ pub fn price_book(config: &CostConfig) -> Result<Arc<PriceBook>, AppError> {
         source,
     })?;
     Ok(Arc::new(book))
-}
-
-/// How the store is opened, for writing or for reading beside a running gateway.
-#[must_use]
-pub fn store_options(storage: &StorageConfig) -> SqliteOptions {
-    SqliteOptions::new(&storage.db_path, &storage.artifacts_dir)
-        .inline_threshold(storage.artifact_inline_bytes)
 }

@@ -5,6 +5,7 @@
 //! - [`app`]: the parts, put together
 //! - [`http`]: the routes, one file a subject
 //! - [`server`]: connections, limits, the graceful end
+//! - [`storage`]: the books, wherever they are
 //! - [`cli`]: `octo serve`, `ask`, `costs`, `events`, `price`, `store`, `doctor`
 //!
 //! ```
@@ -23,3 +24,5 @@ pub mod http;
 mod logging;
 mod relay;
 pub mod server;
+pub mod storage;
+mod takeover;

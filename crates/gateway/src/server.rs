@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use crate::app::App;
 use crate::http::router;
 use crate::relay::Relay;
+use crate::takeover::Takeover;
 
 /// After a failed accept (too many open files, mostly) the next try waits so long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -39,10 +40,12 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> Result<(), event_store::StoreError> {
     let relay = Relay::start(&app);
+    let takeover = Takeover::start(&app);
     let connections = Connections::new(&app);
     connections.accept_until(listener, &stop).await;
     tracing::info!("ending: no new connections, waiting for calls in flight");
     connections.close(&app).await;
+    drop(takeover);
     // After the last event, and before the store that it reads.
     relay.end().await;
     app.store.close().await

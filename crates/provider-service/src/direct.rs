@@ -279,7 +279,7 @@ impl TaskService {
         let commit = opening(task_id.clone(), origin, &text)
             .event(transition(TaskStatus::Created, TaskStatus::Running, ""))
             .event(planned.started());
-        let work = self.live.begin(&task_id);
+        let work = self.work_on(&task_id);
         let started = self.start(commit).await?;
         Ok(Begun {
             task_id,
@@ -295,7 +295,7 @@ impl TaskService {
         planned: &PlannedCall,
     ) -> Result<Begun, DirectError> {
         // Registered first: a cancellation from here on reaches this call.
-        let work = self.live.begin(&task_id);
+        let work = self.work_on(&task_id);
         let status = self.store.task(&task_id).await?.map(|task| task.status);
         if let Some(status) = status.filter(|status| status.is_terminal()) {
             return Err(DirectError::TaskEnded { task_id, status });

@@ -38,6 +38,7 @@ mod admission;
 mod call;
 mod costs;
 mod direct;
+mod elsewhere;
 mod fallback;
 mod listener;
 mod live;

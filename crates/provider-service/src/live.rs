@@ -23,6 +23,15 @@ pub(crate) struct LiveWork {
     tasks: LiveTasks,
     task_id: TaskId,
     pub(crate) cancel: CancellationToken,
+    /// Cancelled when it is over.
+    over: CancellationToken,
+}
+
+impl LiveWork {
+    /// Tells when it is over.
+    pub(crate) fn over(&self) -> CancellationToken {
+        self.over.clone()
+    }
 }
 
 impl LiveTasks {
@@ -37,6 +46,7 @@ impl LiveTasks {
             tasks: self.clone(),
             task_id: task_id.clone(),
             cancel: work.cancel.clone(),
+            over: CancellationToken::new(),
         }
     }
 
@@ -60,6 +70,7 @@ impl LiveTasks {
 
 impl Drop for LiveWork {
     fn drop(&mut self) {
+        self.over.cancel();
         let mut map = self.tasks.lock();
         let Some(work) = map.get(&self.task_id) else {
             return;

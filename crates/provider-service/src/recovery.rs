@@ -11,7 +11,7 @@ use crate::task::SESSION_CHANNEL;
 /// The kind of failure of a call that nobody saw end.
 const INTERRUPTED: &str = "interrupted";
 
-/// What was closed at start.
+/// What was closed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Recovered {
     /// Calls that had a start and no end.
@@ -20,9 +20,9 @@ pub struct Recovered {
     pub tasks: usize,
 }
 
-/// Closes every dangling call as FAILED, and with it its task.
+/// Closes every call as FAILED that nobody works on any more, and with it its task.
 ///
-/// Only to be called while no other gateway works on the store, before the first request.
+/// Several gateways on one store may come to the same call at the same moment: one of them closes it.
 pub(crate) async fn recover(store: &dyn EventStore) -> Result<Recovered, StoreError> {
     let orphans = store.orphans().await?;
     let mut dangling: BTreeMap<TaskId, Vec<OpenCall>> = BTreeMap::new();
@@ -35,27 +35,40 @@ pub(crate) async fn recover(store: &dyn EventStore) -> Result<Recovered, StoreEr
     }
     let mut recovered = Recovered::default();
     for (task_id, calls) in dangling {
-        recovered.calls += calls.len();
         let failed = calls.iter().map(interrupted);
         let end = unfinished.remove(&task_id).and_then(|task| ending(&task));
-        recovered.tasks += usize::from(end.is_some());
-        close(store, task_id, failed.chain(end)).await?;
+        let tasks = usize::from(end.is_some());
+        if close(store, task_id, failed.chain(end)).await? {
+            recovered.calls += calls.len();
+            recovered.tasks += tasks;
+        }
     }
     for (task_id, task) in unfinished {
         let Some(end) = ending(&task) else { continue };
-        recovered.tasks += 1;
-        close(store, task_id, [end]).await?;
+        recovered.tasks += usize::from(close(store, task_id, [end]).await?);
     }
     Ok(recovered)
 }
 
+/// False if somebody else was there first: that gateway closed it, or it ended by itself after all. What is
+/// still open then is found the next time.
 async fn close(
     store: &dyn EventStore,
     task_id: TaskId,
     events: impl IntoIterator<Item = NewEvent>,
-) -> Result<(), StoreError> {
-    let commit = events.into_iter().fold(Commit::new(task_id), Commit::event);
-    store.append(commit).await.map(drop)
+) -> Result<bool, StoreError> {
+    let commit = Commit::new(task_id.clone());
+    match store
+        .append(events.into_iter().fold(commit, Commit::event))
+        .await
+    {
+        Ok(_) => Ok(true),
+        Err(StoreError::CallAlreadyEnded { .. } | StoreError::IllegalTransition { .. }) => {
+            tracing::debug!(%task_id, "closed by somebody else at the same moment");
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn interrupted(call: &OpenCall) -> NewEvent {

@@ -102,7 +102,8 @@ impl TaskService {
         &self.llm
     }
 
-    /// Closes what a crash left open. To be called once, before the first request.
+    /// Closes what programs left open that are gone. To be called before the first request, and again and
+    /// again where several share a store ([`EventStore::is_shared`]).
     ///
     /// # Errors
     /// The store can not be read or written.
@@ -127,7 +128,7 @@ impl TaskService {
         let (reply, submitted) = oneshot::channel();
         // Registered before it exists, and carried on by a task of its own: a caller that goes away in
         // the middle leaves no message behind that is recorded and never runs.
-        let work = self.live.begin(&task_id);
+        let work = self.work_on(&task_id);
         let span = tracing::info_span!("task", %task_id);
         let service = self.clone();
         let run = async move {

@@ -224,7 +224,11 @@ impl EventStore for PostgresStore {
     }
 
     fn subscribe(&self, task_id: &TaskId) -> Subscription {
-        self.hub.subscribe(task_id)
+        self.hub.subscribe(task_id, true)
+    }
+
+    fn watch(&self, task_id: &TaskId) -> Subscription {
+        self.hub.subscribe(task_id, false)
     }
 
     fn announce(&self, task_id: &TaskId, chunk: &mut dyn FnMut() -> ModelCallChunk) {

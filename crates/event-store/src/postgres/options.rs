@@ -122,6 +122,12 @@ impl PostgresOptions {
         self
     }
 
+    /// True if the URL holds a password.
+    #[must_use]
+    pub fn has_password(&self) -> bool {
+        self.config.get_password().is_some()
+    }
+
     /// Where the server is, for people: `host:port/database`, without user and password.
     #[must_use]
     pub fn server(&self) -> String {

@@ -4,14 +4,14 @@ mod reprice;
 
 use clap::{Args, Subcommand};
 use event_payloads::TaskId;
-use event_store::{CostQuery, SqliteStore, StoreError, must_be_whole};
+use event_store::{CostQuery, EventStore, StoreError, must_be_whole};
 use provider_service::{CostGroup, CostReport, CostSum, TaskCost, report, task_cost};
 
 use super::table::table;
 use super::{Exit, output};
-use crate::app::store_options;
 use crate::config::Config;
 use crate::http::parse_cost_query;
+use crate::storage;
 
 #[derive(Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -57,23 +57,23 @@ pub(super) async fn costs(config: Config, args: CostsArgs) -> Exit {
             return Exit::Usage;
         }
     };
-    let store = match SqliteStore::open_read_only(store_options(&config.storage)).await {
+    let store = match storage::open_read_only(&config.storage).await {
         Ok(store) => store,
         Err(error) => {
             output::error(&error);
             return Exit::Failed;
         }
     };
-    if let Err(error) = must_be_whole(&store).await {
+    if let Err(error) = must_be_whole(store.as_ref()).await {
         return refused(&error);
     }
     match &args.task {
-        Some(task_id) => of_task(&store, task_id, args.json).await,
-        None => of_all(&store, query, args.json).await,
+        Some(task_id) => of_task(store.as_ref(), task_id, args.json).await,
+        None => of_all(store.as_ref(), query, args.json).await,
     }
 }
 
-async fn of_all(store: &SqliteStore, query: CostQuery, json: bool) -> Exit {
+async fn of_all(store: &dyn EventStore, query: CostQuery, json: bool) -> Exit {
     match report(store, query).await {
         Ok(report) if json => output::json(&report),
         Ok(report) => output::line(show_report(&report)),
@@ -82,7 +82,7 @@ async fn of_all(store: &SqliteStore, query: CostQuery, json: bool) -> Exit {
     Exit::Good
 }
 
-async fn of_task(store: &SqliteStore, task_id: &TaskId, json: bool) -> Exit {
+async fn of_task(store: &dyn EventStore, task_id: &TaskId, json: bool) -> Exit {
     match task_cost(store, task_id).await {
         Ok(Some(cost)) if json => output::json(&cost),
         Ok(Some(cost)) => output::line(show_task(&cost)),

@@ -2,17 +2,19 @@
 
 mod costs;
 mod nats;
+mod postgres;
 
 use std::path::Path;
 use std::time::Duration;
 
-use event_store::{SqliteStore, StoreError};
+use event_store::StoreError;
 use provider_litellm::{LiteLlmClient, ModelInfo, ProbeError};
 use serde::Serialize;
 
 use super::{Exit, output};
-use crate::app::{proxy_client, store_options};
+use crate::app::proxy_client;
 use crate::config::{Config, ConfigError};
+use crate::storage;
 
 /// For each question to the proxy.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -116,6 +118,9 @@ async fn examine(config: &Config) -> Vec<Finding> {
 }
 
 async fn store(config: &Config) -> Finding {
+    if config.storage.database_url.is_some() {
+        return postgres::finding_of(config).await;
+    }
     let path = config.storage.db_path.display();
     for needed in [&config.storage.db_path, &config.storage.artifacts_dir] {
         if let Err(error) = may_write(needed) {
@@ -136,7 +141,7 @@ async fn store(config: &Config) -> Finding {
             "",
         );
     }
-    match SqliteStore::open_read_only(store_options(&config.storage)).await {
+    match storage::open_read_only(&config.storage).await {
         Ok(_) => finding("store", Level::Ok, format!("{path} can be read"), ""),
         Err(StoreError::TooOld { .. }) => finding(
             "store",

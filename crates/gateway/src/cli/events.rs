@@ -5,12 +5,12 @@ mod line;
 
 use clap::Args;
 use event_payloads::{EventType, LoggedEvent};
-use event_store::{EventStore as _, LogQuery, SqliteStore, StoreError};
+use event_store::{EventStore, LogQuery, StoreError};
 
 use super::{Exit, output};
-use crate::app::store_options;
 use crate::config::Config;
 use crate::http::{After, parse_types};
+use crate::storage;
 
 /// Events that are read at once.
 const PAGE: u64 = 500;
@@ -66,14 +66,14 @@ pub(super) async fn events(config: Config, args: EventsArgs) -> Exit {
             return Exit::Usage;
         }
     };
-    let store = match SqliteStore::open_read_only(store_options(&config.storage)).await {
+    let store = match storage::open_read_only(&config.storage).await {
         Ok(store) => store,
         Err(error) => {
             output::error(&error);
             return Exit::Failed;
         }
     };
-    match read(&store, after, types, &mut printer).await {
+    match read(store.as_ref(), after, types, &mut printer).await {
         Ok(exit) => exit,
         Err(error) => {
             output::error(&error);
@@ -83,7 +83,7 @@ pub(super) async fn events(config: Config, args: EventsArgs) -> Exit {
 }
 
 async fn read(
-    store: &SqliteStore,
+    store: &dyn EventStore,
     after: u64,
     types: Vec<EventType>,
     printer: &mut Printer,

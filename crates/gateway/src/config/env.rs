@@ -6,7 +6,7 @@ use std::path::Path;
 use super::ConfigError;
 
 /// Every variable that this program reads. Nothing else is looked at, in the environment or `.env`.
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 14] = [
     "LITELLM_PROXY_URL",
     "LITELLM_PROXY_KEY",
     "OCTOAGENT_LLM_MODE",
@@ -20,6 +20,7 @@ const NAMES: [&str; 13] = [
     "OCTO_GATEWAY_KEY",
     "OCTO_LISTEN",
     "OCTO_NATS_URL",
+    "OCTO_DATABASE_URL",
 ];
 
 /// The variables that this program reads, with the values they have; an empty value counts as unset.

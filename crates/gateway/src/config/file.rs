@@ -56,6 +56,8 @@ pub(super) struct Storage {
     pub data_dir: Option<PathBuf>,
     pub db_path: Option<PathBuf>,
     pub artifacts_dir: Option<PathBuf>,
+    pub database_url: Option<String>,
+    pub lease_s: Option<f64>,
     pub payload_max_bytes: Option<u64>,
     pub artifact_inline_bytes: Option<u64>,
 }

@@ -3,6 +3,7 @@
 //! [`Config::load`] reads them once, at start; everything after works on typed values. A provider's
 //! own key (`OPENAI_API_KEY` and the like) is never read: those belong to the proxy.
 
+mod database;
 mod env;
 mod error;
 mod events;
@@ -101,6 +102,10 @@ pub struct StorageConfig {
     pub db_path: PathBuf,
     /// The folder of large artifacts.
     pub artifacts_dir: PathBuf,
+    /// The URL of a Postgres database, which is used instead of file and folder if it is set.
+    pub database_url: Option<SecretString>,
+    /// How long a gateway counts as alive in it after it was last heard of.
+    pub lease: Duration,
     /// Longest `response_summary` of an event.
     pub payload_max_bytes: usize,
     /// Artifacts up to this size are kept in the database.

@@ -203,6 +203,8 @@ impl Resolver<'_> {
                 .unwrap_or_else(|| data_dir.join("sqlite/octoagent.db")),
             artifacts_dir: path("OCTOAGENT_ARTIFACTS_DIR", file.artifacts_dir)
                 .unwrap_or_else(|| data_dir.join("artifacts")),
+            database_url: super::database::url(self.environment, file.database_url.as_deref())?,
+            lease: seconds("storage.lease_s", file.lease_s, 15.0)?,
             payload_max_bytes: self.bytes(
                 "OCTOAGENT_EVENT_PAYLOAD_MAX_BYTES",
                 "storage.payload_max_bytes",

@@ -17,6 +17,9 @@ const MIN_DISK_MB: u64 = 100;
 /// Longest time that a probe of the proxy may take.
 const PROBE_LIMIT: Duration = Duration::from_secs(5);
 
+/// Longest time that the store may take.
+const STORE_LIMIT: Duration = Duration::from_secs(5);
+
 const OK: &str = "ok";
 const SKIPPED: &str = "skipped";
 
@@ -49,6 +52,8 @@ pub(super) struct Ready {
 #[derive(Serialize)]
 struct Checks {
     sqlite: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    postgres: Option<String>,
     artifacts_dir: String,
     disk_space_mb: Option<u64>,
     litellm_proxy: String,
@@ -84,16 +89,33 @@ pub(super) async fn ready(
 }
 
 async fn checks(app: &App, profile: Profile) -> Checks {
-    let storage = &app.config.storage;
+    let litellm_proxy = litellm_proxy(app, profile).await;
+    let store = store(app).await;
+    if app.config.storage.database_url.is_some() {
+        // No file and no folder here is of any use to the store.
+        return Checks {
+            sqlite: SKIPPED.to_owned(),
+            postgres: Some(store),
+            artifacts_dir: SKIPPED.to_owned(),
+            disk_space_mb: None,
+            litellm_proxy,
+        };
+    }
+    let folder = &app.config.storage.artifacts_dir;
     Checks {
-        sqlite: app
-            .store
-            .check()
-            .await
-            .map_or_else(|error| format!("error: {error}"), |()| OK.to_owned()),
-        artifacts_dir: artifacts_dir(&storage.artifacts_dir),
-        disk_space_mb: disk_space_mb(&storage.artifacts_dir),
-        litellm_proxy: litellm_proxy(app, profile).await,
+        sqlite: store,
+        postgres: None,
+        artifacts_dir: artifacts_dir(folder),
+        disk_space_mb: disk_space_mb(folder),
+        litellm_proxy,
+    }
+}
+
+async fn store(app: &App) -> String {
+    match tokio::time::timeout(STORE_LIMIT, app.store.check()).await {
+        Ok(Ok(())) => OK.to_owned(),
+        Ok(Err(error)) => format!("error: {error}"),
+        Err(_) => format!("error: no answer within {} s", STORE_LIMIT.as_secs()),
     }
 }
 
@@ -101,6 +123,7 @@ impl Checks {
     fn all_good(&self) -> bool {
         let good = |check: &str| check == OK || check == SKIPPED;
         good(&self.sqlite)
+            && self.postgres.as_deref().is_none_or(good)
             && good(&self.artifacts_dir)
             && good(&self.litellm_proxy)
             && self.disk_space_mb.is_none_or(|mb| mb >= MIN_DISK_MB)

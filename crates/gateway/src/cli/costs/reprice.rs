@@ -2,14 +2,15 @@
 
 use clap::Args;
 use cost_tracker::CostTracker;
-use event_store::{EventStore, SqliteStore, StoreError};
+use event_store::StoreError;
 use provider_service::{RepriceQuery, Repriced, reprice};
 
 use super::super::table::table;
 use super::super::{Exit, output};
-use crate::app::{price_book, store_options};
+use crate::app::price_book;
 use crate::config::Config;
 use crate::http::parse_cost_query;
+use crate::storage;
 
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
@@ -73,13 +74,12 @@ async fn in_store(
     tracker: &CostTracker,
     query: &RepriceQuery,
 ) -> Result<Repriced, StoreError> {
-    let options = store_options(&config.storage);
     let store = if query.dry_run {
-        SqliteStore::open_read_only(options).await?
+        storage::open_read_only(&config.storage).await?
     } else {
-        SqliteStore::open(options).await?
+        storage::open(&config.storage).await?
     };
-    let repriced = reprice(&store, tracker, query).await;
+    let repriced = reprice(store.as_ref(), tracker, query).await;
     store.close().await?;
     repriced
 }

@@ -1,20 +1,20 @@
 //! What the books say about the costs in them.
 
-use event_store::{CostQuery, CostRow, EventStore, SqliteStore};
+use event_store::{CostQuery, CostRow};
 
 use super::{Finding, Level, finding};
-use crate::app::store_options;
 use crate::config::Config;
+use crate::storage;
 
 const CHECK: &str = "costs";
 
 /// Costs that are not known, and costs that two sources differ on. Nothing without a store to read.
 pub(super) async fn findings(config: &Config) -> Vec<Finding> {
-    if !config.storage.db_path.exists() {
+    if config.storage.database_url.is_none() && !config.storage.db_path.exists() {
         return Vec::new();
     }
     // What is wrong with the store has a finding of its own.
-    let Ok(store) = SqliteStore::open_read_only(store_options(&config.storage)).await else {
+    let Ok(store) = storage::open_read_only(&config.storage).await else {
         return Vec::new();
     };
     match store.cost_rollup(CostQuery::default()).await {

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::Which;
 use super::checked::Checked;
 use super::error::StoreCommandError;
-use super::place::{Access, Place, options, sqlite};
+use super::place::{Access, Place, in_folder, options, sqlite};
 use super::watch::watch;
 use crate::cli::{Exit, output};
 use crate::config::Config;
@@ -83,13 +83,7 @@ pub(super) async fn run(config: &Config, args: &BackupArgs) -> Result<Exit, Stor
 }
 
 async fn write(from: &Place, to: &Path, config: &Config) -> Result<Verified, StoreCommandError> {
-    let Place::Sqlite {
-        database: target,
-        artifacts: target_artifacts,
-    } = Place::folder(to)
-    else {
-        return Err(StoreCommandError::NoPostgres);
-    };
+    let (target, target_artifacts) = in_folder(to);
     let progress = Progress::default();
     if let Place::Sqlite {
         database,

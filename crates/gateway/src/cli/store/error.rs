@@ -17,8 +17,6 @@ pub(super) enum StoreCommandError {
     Missing(PathBuf),
     #[error("`{0}://` is no store; name a .db file, a data folder, or a postgres:// URL")]
     Scheme(String),
-    #[error("this octo was built without Postgres; name a .db file or a data folder")]
-    NoPostgres,
     #[error("{0}")]
     Usage(String),
     #[error("{} is not empty; back up into a folder that is empty or does not exist", .0.display())]
@@ -41,7 +39,7 @@ impl StoreCommandError {
 
     pub(super) const fn exit(&self) -> Exit {
         match self {
-            Self::Scheme(_) | Self::NoPostgres | Self::Usage(_) | Self::NotEmpty(_) => Exit::Usage,
+            Self::Scheme(_) | Self::Usage(_) | Self::NotEmpty(_) => Exit::Usage,
             Self::Missing(_) | Self::Io { .. } | Self::Store(_) => Exit::Failed,
         }
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use event_store::{EventStore, SqliteOptions, SqliteStore};
+use event_store::{EventStore, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::error::StoreCommandError;
@@ -35,6 +35,9 @@ pub(super) enum Access {
 impl Place {
     /// The store that the gateway uses.
     pub(super) fn configured(storage: &StorageConfig) -> Self {
+        if let Some(url) = &storage.database_url {
+            return Self::Postgres(url.clone());
+        }
         Self::Sqlite {
             database: storage.db_path.clone(),
             artifacts: storage.artifacts_dir.clone(),
@@ -70,9 +73,10 @@ impl Place {
 
     /// A data folder, as `OCTOAGENT_DATA_DIR` names it.
     pub(super) fn folder(data: &Path) -> Self {
+        let (database, artifacts) = in_folder(data);
         Self::Sqlite {
-            database: data.join("sqlite/octoagent.db"),
-            artifacts: data.join("artifacts"),
+            database,
+            artifacts,
         }
     }
 
@@ -100,9 +104,38 @@ impl Place {
                 database,
                 artifacts,
             } => Ok(Box::new(sqlite(database, artifacts, access, config).await?)),
-            Self::Postgres(_) => Err(StoreCommandError::NoPostgres),
+            Self::Postgres(url) => Ok(Box::new(postgres(url, access, config).await?)),
         }
     }
+}
+
+/// The database and the artifacts of a data folder.
+pub(super) fn in_folder(data: &Path) -> (PathBuf, PathBuf) {
+    (data.join("sqlite/octoagent.db"), data.join("artifacts"))
+}
+
+/// A store in a Postgres database; only [`Access::Make`] makes its tables.
+async fn postgres(
+    url: &SecretString,
+    access: Access,
+    config: &Config,
+) -> Result<PostgresStore, StoreCommandError> {
+    let options = PostgresOptions::new(url.expose_secret())?
+        .inline_threshold(config.storage.artifact_inline_bytes)
+        .lease(config.storage.lease);
+    let store = match access {
+        // What is checked is one moment of it, so that others may write meanwhile.
+        Access::Read | Access::AtRest => PostgresStore::open_read_only(options).await,
+        Access::Write => {
+            PostgresStore::open_read_only(options.clone())
+                .await?
+                .close()
+                .await?;
+            PostgresStore::open(options).await
+        }
+        Access::Make => PostgresStore::open(options).await,
+    };
+    Ok(store?)
 }
 
 /// A store in a file; only [`Access::Make`] makes one.
