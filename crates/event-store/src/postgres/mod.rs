@@ -88,6 +88,14 @@ impl Drop for Handle {
 }
 
 impl PostgresStore {
+    /// How many other programs write to this database: those whose lease has not expired.
+    ///
+    /// # Errors
+    /// The database can not be asked.
+    pub async fn others(&self) -> Result<u64, StoreError> {
+        self.readers.others(&self.lease.gateway_id).await
+    }
+
     fn jobs(&self) -> Result<mpsc::Sender<Job>, StoreError> {
         let Mode::Writing(handle) = &self.mode else {
             return Err(StoreError::ReadOnly);

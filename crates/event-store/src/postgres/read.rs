@@ -41,7 +41,17 @@ fn unreadable(problem: Problem) -> StoreError {
     corrupt("an answer of the database", problem.0)
 }
 
+/// Programs that are alive, but for one.
+const OTHERS: &str = "SELECT count(*) AS others FROM gateways
+     WHERE gateway_id <> $1 AND expires_at > clock_timestamp()";
+
 impl Readers {
+    pub(crate) async fn others(&self, gateway_id: &str) -> Result<u64, StoreError> {
+        let rows = self.query(OTHERS, &[&gateway_id]).await?;
+        let count = rows.first().map(|row| row.count("others"));
+        Ok(count.transpose().map_err(unreadable)?.unwrap_or_default())
+    }
+
     pub(crate) async fn task(&self, task_id: &TaskId) -> Result<Option<Task>, StoreError> {
         let rows = self.query(&sql::task(), &[&task_id.as_str()]).await?;
         first(&rows, rows::task)

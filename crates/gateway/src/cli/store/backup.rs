@@ -33,7 +33,8 @@ pub(super) struct BackupArgs {
 const AFTER_HELP: &str = "\
 Copies the store as it is at one moment, with its artifacts, and checks the copy as octo store verify does. It is \
 written under the name DIR.partial, which becomes DIR once all is good: a folder DIR is a whole backup or none. \
-The gateway goes on meanwhile. A store in Postgres becomes a data folder too.
+The gateway goes on meanwhile. A store in Postgres becomes a data folder too, while no gateway runs on it; beside \
+running ones use pg_dump.
 
 Examples:
   octo store backup --to backups/2026-03-01

@@ -17,6 +17,10 @@ pub(super) enum StoreCommandError {
     Missing(PathBuf),
     #[error("`{0}://` is no store; name a .db file, a data folder, or a postgres:// URL")]
     Scheme(String),
+    #[error(
+        "{count} other octo write to {server}; stop them first (one that was killed counts until its lease expires)"
+    )]
+    OthersWrite { server: String, count: u64 },
     #[error("{0}")]
     Usage(String),
     #[error("{} is not empty; back up into a folder that is empty or does not exist", .0.display())]
@@ -40,7 +44,9 @@ impl StoreCommandError {
     pub(super) const fn exit(&self) -> Exit {
         match self {
             Self::Scheme(_) | Self::Usage(_) | Self::NotEmpty(_) => Exit::Usage,
-            Self::Missing(_) | Self::Io { .. } | Self::Store(_) => Exit::Failed,
+            Self::Missing(_) | Self::OthersWrite { .. } | Self::Io { .. } | Self::Store(_) => {
+                Exit::Failed
+            }
         }
     }
 }

@@ -114,30 +114,6 @@ pub(super) fn in_folder(data: &Path) -> (PathBuf, PathBuf) {
     (data.join("sqlite/octoagent.db"), data.join("artifacts"))
 }
 
-/// A store in a Postgres database; only [`Access::Make`] makes its tables.
-async fn postgres(
-    url: &SecretString,
-    access: Access,
-    config: &Config,
-) -> Result<PostgresStore, StoreCommandError> {
-    let options = PostgresOptions::new(url.expose_secret())?
-        .inline_threshold(config.storage.artifact_inline_bytes)
-        .lease(config.storage.lease);
-    let store = match access {
-        // What is checked is one moment of it, so that others may write meanwhile.
-        Access::Read | Access::AtRest => PostgresStore::open_read_only(options).await,
-        Access::Write => {
-            PostgresStore::open_read_only(options.clone())
-                .await?
-                .close()
-                .await?;
-            PostgresStore::open(options).await
-        }
-        Access::Make => PostgresStore::open(options).await,
-    };
-    Ok(store?)
-}
-
 /// A store in a file; only [`Access::Make`] makes one.
 pub(super) async fn sqlite(
     database: &Path,
@@ -155,6 +131,40 @@ pub(super) async fn sqlite(
         Access::Write | Access::Make => SqliteStore::open(options).await,
     };
     Ok(store?)
+}
+
+/// A store in Postgres. Nobody else may write to it where it has to be [`Access::AtRest`] or is
+/// [`Access::Make`]d.
+async fn postgres(
+    url: &SecretString,
+    access: Access,
+    config: &Config,
+) -> Result<PostgresStore, StoreCommandError> {
+    let options = PostgresOptions::new(url.expose_secret())?
+        .inline_threshold(config.storage.artifact_inline_bytes)
+        .lease(config.storage.lease);
+    let server = options.server();
+    let store = match access {
+        Access::Read | Access::AtRest => PostgresStore::open_read_only(options).await?,
+        Access::Write => {
+            // Its tables are there, or nothing is made.
+            let there = PostgresStore::open_read_only(options.clone()).await?;
+            there.close().await?;
+            PostgresStore::open(options).await?
+        }
+        Access::Make => PostgresStore::open(options).await?,
+    };
+    if matches!(access, Access::AtRest | Access::Make) {
+        let others = store.others().await;
+        if !matches!(others, Ok(0)) {
+            store.close().await?;
+            return Err(StoreCommandError::OthersWrite {
+                server,
+                count: others?,
+            });
+        }
+    }
+    Ok(store)
 }
 
 pub(super) fn options(database: &Path, artifacts: &Path, config: &Config) -> SqliteOptions {
