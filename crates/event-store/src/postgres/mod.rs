@@ -15,6 +15,7 @@ mod rebuild;
 mod records;
 mod row;
 mod schema;
+mod statements;
 mod verify;
 mod walk;
 mod write;

@@ -11,7 +11,8 @@ use super::failure::Failure;
 use super::feed::{NOTIFY, note};
 use super::pipeline;
 use super::records::head;
-use super::write::{self, Writing};
+use super::statements::Writing;
+use super::write;
 use crate::books::call::CallRow;
 use crate::books::chain::StoredEvent;
 use crate::books::prune::{Candidate, Pruning};
@@ -227,8 +228,8 @@ async fn remove(
     let tasks: Vec<_> = prunings.iter().map(|(id, each)| (id, &each.task)).collect();
     let (events, tasks) = (write::events(&tombstones), write::tasks(&tasks, &pointers));
     let steps = vec![
-        write::step(tx.client(), writing.events(), &events),
-        write::step(tx.client(), writing.tasks(), &tasks),
+        write::step(tx.client(), &writing.events, &events),
+        write::step(tx.client(), &writing.tasks, &tasks),
     ];
     pipeline::run(steps)
         .await

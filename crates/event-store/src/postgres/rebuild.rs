@@ -9,8 +9,9 @@ use super::connect::{Connector, Purpose};
 use super::facts::LOCK;
 use super::failure::Failure;
 use super::pipeline::{self, Step};
+use super::statements::Writing;
 use super::walk::Walk;
-use super::write::{self, Writing};
+use super::write;
 use crate::books::recount::Recounted;
 use crate::books::sums::Changes;
 use crate::rows::Row as _;
@@ -58,7 +59,7 @@ async fn rebuild(tx: &Transaction<'_>, writing: &Writing) -> Result<Rebuilt, Fai
     }
     let columns = write::sums(&rebuild.shared);
     if !rebuild.shared.0.is_empty() {
-        let sums = vec![write::step(rebuild.client, writing.sums(), &columns)];
+        let sums = vec![write::step(rebuild.client, &writing.sums, &columns)];
         pipeline::run(sums)
             .await
             .map_err(|broken| Failure::from(broken.error))?;
@@ -104,26 +105,26 @@ impl Rebuild<'_> {
         };
         let tables = [
             (
-                self.writing.restored_tasks(),
+                &self.writing.restored_tasks,
                 write::new_tasks(&told, &pointers, None),
                 told.len(),
             ),
             (
-                self.writing.new_tasks(),
+                &self.writing.new_tasks,
                 write::new_tasks(&new, &pointers, None),
                 new.len(),
             ),
             (
-                self.writing.tasks(),
+                &self.writing.tasks,
                 write::tasks(&known, &pointers),
                 known.len(),
             ),
             (
-                self.writing.calls(),
+                &self.writing.calls,
                 write::calls(&calls, owner),
                 calls.len(),
             ),
-            (self.writing.sums(), write::sums(&own), own.0.len()),
+            (&self.writing.sums, write::sums(&own), own.0.len()),
         ];
         let steps: Vec<Step<'_>> = tables
             .iter()

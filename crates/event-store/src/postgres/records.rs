@@ -10,7 +10,8 @@ use super::feed::{NOTIFY, note};
 use super::pipeline;
 use super::pool::Readers;
 use super::read::content_of;
-use super::write::{self, Writing, clean};
+use super::statements::Writing;
+use super::write::{self, clean};
 use crate::StoreError;
 use crate::prepared::{ArtifactLimits, PreparedArtifact};
 use crate::rows::{self, Row as _, to_sql};
@@ -113,7 +114,7 @@ async fn take(
     }
     if !records.events.is_empty() {
         let columns = write::events(&records.events);
-        let step = write::step(tx.client(), writing.events(), &columns);
+        let step = write::step(tx.client(), &writing.events, &columns);
         pipeline::run(vec![step])
             .await
             .map_err(|broken| Failure::from(broken.error))?;

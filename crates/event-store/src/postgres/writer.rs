@@ -15,7 +15,8 @@ use super::failure::Failure;
 use super::feed::note;
 use super::lease::{Lease, RENEW};
 use super::pipeline::{self, Step};
-use super::write::{self, Column, Writing};
+use super::statements::Writing;
+use super::write::{self, Column};
 use crate::books::facts::Needs;
 use crate::books::plan::{Planner, Writes};
 use crate::id::Monotonic;
@@ -355,28 +356,28 @@ impl Plan<'_> {
         let calls = write::all_calls(&self.writes.calls);
         let tables: [(_, Vec<Column<'_>>, bool); 6] = [
             (
-                writing.new_tasks(),
+                &writing.new_tasks,
                 write::new_tasks(&new, self.pointers, owner),
                 new.is_empty(),
             ),
             (
-                writing.tasks(),
+                &writing.tasks,
                 write::tasks(&known, self.pointers),
                 known.is_empty(),
             ),
-            (writing.events(), write::events(&self.writes.events), false),
+            (&writing.events, write::events(&self.writes.events), false),
             (
-                writing.calls(),
+                &writing.calls,
                 write::calls(&calls, |_| owner),
                 calls.is_empty(),
             ),
             (
-                writing.sums(),
+                &writing.sums,
                 write::sums(&self.writes.sums),
                 self.writes.sums.0.is_empty(),
             ),
             (
-                writing.artifacts(),
+                &writing.artifacts,
                 write::artifacts(&self.artifacts),
                 self.artifacts.is_empty(),
             ),
@@ -392,7 +393,7 @@ impl Plan<'_> {
                 steps.push(Box::pin(async move {
                     let values: [&(dyn ToSql + Sync); 2] =
                         [&artifact.artifact_id.as_str(), content];
-                    client.execute(writing.content(), &values).await
+                    client.execute(&writing.content, &values).await
                 }));
             }
         }
@@ -405,7 +406,7 @@ impl Plan<'_> {
         }
         let note = note(&self.lease.gateway_id, self.before, self.writes.head);
         steps.push(Box::pin(async move {
-            client.execute(writing.notify(), &[&note]).await
+            client.execute(&writing.notify, &[&note]).await
         }));
         steps.push(Box::pin(async {
             client.batch_execute("COMMIT").await.map(|()| 0)
