@@ -154,9 +154,11 @@ const MIGRATION_LOCK: i64 = 0x6f63_746f_0000_0001;
 
 /// The layout that a database has; 0 if it is empty.
 pub(crate) async fn layout(client: &Client) -> Result<i64, Failure> {
-    let found = client
-        .query_one("SELECT to_regclass('octo_layout') IS NOT NULL", &[])
-        .await?;
+    // Not `to_regclass`: inside a transaction that waited for another's tables it remembers that there were
+    // none.
+    let sql = "SELECT EXISTS (SELECT 1 FROM pg_class
+                   WHERE relname = 'octo_layout' AND pg_table_is_visible(oid))";
+    let found = client.query_one(sql, &[]).await?;
     if !found.try_get::<_, bool>(0)? {
         return Ok(0);
     }
