@@ -1,0 +1,18 @@
+//! What Postgres adds to what every store promises: several programs at once, leases, and connections that
+//! break.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the functions that the tests share"
+)]
+
+#[path = "../shared/database.rs"]
+mod database;
+#[path = "../shared/events.rs"]
+#[expect(dead_code, reason = "other tests record more kinds of events")]
+mod events;
+mod house;
+mod leases;
+mod lost;
+mod opening;
+mod together;

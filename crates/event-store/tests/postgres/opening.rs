@@ -1,0 +1,153 @@
+//! Opening a database, and what can be wrong with it.
+
+use event_store::{EventStore, PostgresOptions, PostgresStore, StoreError};
+
+use crate::database::{as_superuser, server};
+use crate::house::{House, in_time, verified};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn programs_that_start_at_once_make_the_tables_once() {
+    in_time(async {
+        for _ in 0..5 {
+            let house = House::fresh().await;
+            let (a, b, c, d) =
+                tokio::join!(house.store(), house.store(), house.store(), house.store());
+            let stores = [a, b, c, d];
+            for store in &stores {
+                house.running(store).await;
+            }
+            verified(&stores[0]).await;
+            for store in stores {
+                store.close().await.unwrap();
+            }
+            let layout = house.sql("SELECT version::text FROM octo_layout").await;
+            assert_eq!(layout, ["1"]);
+            let left = house.sql("SELECT gateway_id FROM gateways").await;
+            assert_eq!(left, Vec::<String>::new());
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_of_a_newer_version_are_left_alone() {
+    in_time(async {
+        let house = House::fresh().await;
+        house.store().await.close().await.unwrap();
+        as_superuser(house.database.url(), "UPDATE octo_layout SET version = 99").await;
+        let error = PostgresStore::open(house.options()).await.unwrap_err();
+        assert!(
+            matches!(error, StoreError::TooNew { found: 99, .. }),
+            "{error}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_needs_the_tables_and_writes_nothing() {
+    in_time(async {
+        let house = House::fresh().await;
+        let error = PostgresStore::open_read_only(house.options())
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(error, StoreError::TooOld { found: 0, .. }),
+            "{error}"
+        );
+        let store = house.store().await;
+        let task_id = house.running(&store).await;
+        let reader = PostgresStore::open_read_only(house.options())
+            .await
+            .unwrap();
+        assert!(reader.task(&task_id).await.unwrap().is_some());
+        verified(&reader).await;
+        let refused = reader.save_cursor("me", 1).await.unwrap_err();
+        assert!(matches!(refused, StoreError::ReadOnly), "{refused}");
+        store.close().await.unwrap();
+        reader.close().await.unwrap();
+    })
+    .await;
+}
+
+fn underneath(error: &StoreError) -> String {
+    let mut text = error.to_string();
+    let mut next = std::error::Error::source(error);
+    while let Some(error) = next {
+        text = format!("{text}: {error}");
+        next = error.source();
+    }
+    text
+}
+
+async fn refused(url: &str) -> StoreError {
+    let options = PostgresOptions::new(url).unwrap();
+    let error = PostgresStore::open(options).await.unwrap_err();
+    let told = underneath(&error);
+    assert!(!told.contains("s3cret"), "{told}");
+    error
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_not_let_in_is_told_where_and_what_to_check() {
+    in_time(async {
+        let server = server();
+        let (_, rest) = server.split_once("://").unwrap();
+        let place = rest
+            .rsplit('@')
+            .next()
+            .unwrap()
+            .split(['/', '?'])
+            .next()
+            .unwrap();
+        let error = refused(&format!(
+            "postgres://nobody:s3cret@{place}/octo?sslmode=disable"
+        ))
+        .await;
+        assert!(
+            matches!(&error, StoreError::Denied { server, .. } if server.starts_with(place)),
+            "{error}"
+        );
+        let url = format!(
+            "postgres://{}@{place}/none_s3ch?sslmode=disable",
+            rest.rsplit_once('@').unwrap().0
+        );
+        let error = PostgresStore::open(PostgresOptions::new(&url).unwrap())
+            .await
+            .unwrap_err();
+        assert!(matches!(error, StoreError::Denied { .. }), "{error}");
+        assert!(underneath(&error).contains("none_s3ch"), "{error}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_not_there_is_unreachable() {
+    in_time(async {
+        // A port that was free a moment ago.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        let error = refused(&format!("postgres://octo:s3cret@{address}/octo")).await;
+        assert!(error.is_unreachable(), "{error}");
+        assert!(error.to_string().contains(&address.to_string()), "{error}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_takes_no_writes_is_not_written_to() {
+    in_time(async {
+        let house = House::fresh().await;
+        house.store().await.close().await.unwrap();
+        let name = house.sql("SELECT current_database()::text").await.remove(0);
+        let sql = format!("ALTER DATABASE {name} SET default_transaction_read_only = on");
+        as_superuser(house.database.url(), &sql).await;
+        let error = PostgresStore::open(house.options()).await.unwrap_err();
+        assert!(error.is_unreachable(), "{}", underneath(&error));
+        PostgresStore::open_read_only(house.options())
+            .await
+            .unwrap();
+    })
+    .await;
+}
