@@ -6,6 +6,7 @@
     reason = "the functions that the tests share"
 )]
 
+mod cut;
 #[path = "../shared/database.rs"]
 mod database;
 #[path = "../shared/events.rs"]
