@@ -28,15 +28,17 @@ pub(crate) struct Acknowledged {
     /// The task of each key.
     pub(crate) tasks: BTreeMap<String, String>,
     pub(crate) requests: usize,
-    /// Tasks that were followed to their end at another gateway than the one that took them.
-    pub(crate) followed: usize,
 }
+
+/// Who follows tasks to their end, each at another gateway than the one that took it.
+pub(crate) type Following = JoinSet<()>;
 
 struct Shared {
     gateways: Arc<Gateways>,
     next: AtomicUsize,
     messages: usize,
     told: Mutex<Acknowledged>,
+    following: Mutex<Following>,
 }
 
 impl Clients {
@@ -48,19 +50,23 @@ impl Clients {
         }
     }
 
-    pub(crate) async fn run(mut self) -> Acknowledged {
+    /// Returns once every message is taken. Those who follow go on: a task whose gateway was killed ends when
+    /// another closes it.
+    pub(crate) async fn run(mut self) -> (Acknowledged, Following) {
         let shared = Arc::new(Shared {
             gateways: self.gateways,
             next: AtomicUsize::new(0),
             messages: self.messages,
             told: Mutex::default(),
+            following: Mutex::default(),
         });
         let mut running = JoinSet::new();
         for _ in 0..CLIENTS {
             running.spawn(client(Arc::clone(&shared), self.dice.fork()));
         }
         running.join_all().await;
-        Arc::into_inner(shared).unwrap().told.into_inner()
+        let shared = Arc::into_inner(shared).unwrap();
+        (shared.told.into_inner(), shared.following.into_inner())
     }
 }
 
@@ -89,8 +95,9 @@ async fn client(shared: Arc<Shared>, mut dice: Dice) {
             shared.submit(&format!("key-{earlier}"), gateway + 2).await;
         }
         if dice.percent(8) {
-            follow_task(&shared.gateways, &task, gateway + 1).await;
-            shared.told.lock().await.followed += 1;
+            let gateways = Arc::clone(&shared.gateways);
+            let follow = async move { follow_task(&gateways, &task, gateway + 1).await };
+            shared.following.lock().await.spawn(follow);
         }
     }
 }

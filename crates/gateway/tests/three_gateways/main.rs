@@ -57,12 +57,15 @@ async fn three_gateways_make_one_task_of_a_message_and_tell_every_follower_all_o
         dice.fork(),
         stopped.clone(),
     ));
-    let acknowledged = clients.run().await;
+    let (acknowledged, following) = clients.run().await;
     stop.send_replace(true);
     let kills: usize = killing.join_all().await.into_iter().sum();
     assert!(kills > 0, "nothing was killed");
 
     database.wait_until_nothing_is_open().await;
+    let followed = following.len();
+    let ended = tokio::time::timeout(support::LIMIT, following.join_all()).await;
+    assert!(ended.is_ok(), "a task was not followed to its end");
     let head = database.head();
     let logs = followers.up_to(head).await;
     check_keys(&acknowledged, &database);
@@ -74,7 +77,7 @@ async fn three_gateways_make_one_task_of_a_message_and_tell_every_follower_all_o
         acknowledged.tasks.len(),
         acknowledged.requests,
         database.count("SELECT count(*) FROM events"),
-        acknowledged.followed,
+        followed,
     );
     gateways.stop().await;
 }
@@ -87,7 +90,13 @@ async fn kill_again_and_again(
 ) -> usize {
     let mut kills = 0;
     loop {
-        let pause = Duration::from_millis(700) + dice.micros_below(1_600_000);
+        // Every few seconds of a long run, and some times in a short one.
+        let (least, more) = if messages() < 2_000 {
+            (50, 300)
+        } else {
+            (700, 1_600)
+        };
+        let pause = Duration::from_millis(least) + dice.micros_below(more * 1_000);
         tokio::select! {
             _ = stopped.wait_for(|stopped| *stopped) => return kills,
             () = tokio::time::sleep(pause) => {}

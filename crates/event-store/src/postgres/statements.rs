@@ -1,0 +1,212 @@
+//! The statements that write: one a table, for any number of rows.
+
+use std::fmt::Write as _;
+
+use tokio_postgres::{Client, Statement};
+
+use super::failure::Failure;
+use super::feed::NOTIFY;
+use crate::sql::{EVENT_COLUMNS, SUM_KEY, SUMS};
+
+/// A table as a statement sees it: its columns with their types.
+type Layout = [(&'static str, &'static str)];
+
+const EVENTS: [&str; 14] = [
+    "text[]", "text[]", "int8[]", "text[]", "text[]", "int8[]", "text[]", "text[]", "text[]",
+    "text[]", "text[]", "text[]", "int8[]", "bytea[]",
+];
+const NEW_TASKS: [(&str, &str); 13] = [
+    ("task_id", "text[]"),
+    ("created_at", "text[]"),
+    ("updated_at", "text[]"),
+    ("status", "text[]"),
+    ("title", "text[]"),
+    ("thread_id", "text[]"),
+    ("scope_id", "text[]"),
+    ("requester", "text[]"),
+    ("risk_level", "text[]"),
+    ("pointers", "text[]"),
+    ("last_seq", "int8[]"),
+    ("chain", "bytea[]"),
+    ("owner", "text[]"),
+];
+/// What an event changes of a task.
+const TASKS: [(&str, &str); 6] = [
+    ("task_id", "text[]"),
+    ("updated_at", "text[]"),
+    ("status", "text[]"),
+    ("pointers", "text[]"),
+    ("last_seq", "int8[]"),
+    ("chain", "bytea[]"),
+];
+const ARTIFACTS: [(&str, &str); 9] = [
+    ("artifact_id", "text[]"),
+    ("task_id", "text[]"),
+    ("ts", "text[]"),
+    ("name", "text[]"),
+    ("description", "text[]"),
+    ("parts", "text[]"),
+    ("storage_ref", "text[]"),
+    ("size", "int8[]"),
+    ("hash", "text[]"),
+];
+/// The first six of a call never change.
+const CALLS: [(&str, &str); 31] = [
+    ("call_id", "text[]"),
+    ("task_id", "text[]"),
+    ("task_seq", "int8[]"),
+    ("started_at", "text[]"),
+    ("day", "text[]"),
+    ("owner", "text[]"),
+    ("ended_at", "text[]"),
+    ("status", "text[]"),
+    ("alias", "text[]"),
+    ("category", "text[]"),
+    ("runtime_group", "text[]"),
+    ("model", "text[]"),
+    ("provider", "text[]"),
+    ("is_fallback", "int4[]"),
+    ("cost_pico", "int8[]"),
+    ("cost_unavailable", "int4[]"),
+    ("cost_unavailable_reason", "text[]"),
+    ("cost_source", "text[]"),
+    ("drift", "int4[]"),
+    ("estimated", "int4[]"),
+    ("prompt_tokens", "int8[]"),
+    ("completion_tokens", "int8[]"),
+    ("total_tokens", "int8[]"),
+    ("cached_tokens", "int8[]"),
+    ("cache_creation_tokens", "int8[]"),
+    ("reasoning_tokens", "int8[]"),
+    ("duration_ms", "int8[]"),
+    ("error_type", "text[]"),
+    ("corrections", "int8[]"),
+    ("recorded_pico", "int8[]"),
+    ("recorded_unavailable", "int4[]"),
+];
+
+/// `unnest($1::text[], …)`.
+fn unnest<'a>(types: impl Iterator<Item = &'a str>) -> String {
+    let places = types
+        .enumerate()
+        .map(|(at, kind)| format!("${}::{kind}", at + 1));
+    format!("unnest({})", places.collect::<Vec<_>>().join(", "))
+}
+
+fn names(layout: &Layout) -> String {
+    layout
+        .iter()
+        .map(|(name, _)| *name)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn insert(table: &str, layout: &Layout) -> String {
+    let rows = unnest(layout.iter().map(|(_, kind)| *kind));
+    format!(
+        "INSERT INTO {table} ({}) SELECT * FROM {rows}",
+        names(layout)
+    )
+}
+
+fn insert_events() -> String {
+    let rows = unnest(EVENTS.into_iter());
+    format!("INSERT INTO events ({EVENT_COLUMNS}) SELECT * FROM {rows}")
+}
+
+/// A row per key, where it exists with what is new.
+fn upsert(table: &str, layout: &Layout, fixed: usize) -> String {
+    let key = layout.first().map_or("", |(name, _)| *name);
+    let changed = layout.iter().skip(fixed);
+    let changed = changed.map(|(name, _)| format!("{name} = excluded.{name}"));
+    let changed = changed.collect::<Vec<_>>().join(", ");
+    format!(
+        "{} ON CONFLICT ({key}) DO UPDATE SET {changed}",
+        insert(table, layout)
+    )
+}
+
+fn update_tasks() -> String {
+    let rows = unnest(TASKS.iter().map(|(_, kind)| *kind));
+    let changed = TASKS.iter().skip(1);
+    let changed = changed.map(|(name, _)| format!("{name} = new.{name}"));
+    format!(
+        "UPDATE tasks SET {} FROM {rows} AS new({}) WHERE tasks.task_id = new.task_id",
+        changed.collect::<Vec<_>>().join(", "),
+        names(&TASKS)
+    )
+}
+
+/// A task comes to say what its first event says; its owner stays.
+fn restore_tasks() -> String {
+    let changed = NEW_TASKS
+        .iter()
+        .skip(1)
+        .filter(|(name, _)| *name != "owner");
+    let changed = changed.map(|(name, _)| format!("{name} = excluded.{name}"));
+    let changed = changed.collect::<Vec<_>>().join(", ");
+    format!(
+        "{} ON CONFLICT (task_id) DO UPDATE SET {changed}",
+        insert("tasks", &NEW_TASKS)
+    )
+}
+
+fn add_sums() -> String {
+    let keys = std::iter::repeat_n("text[]", 6);
+    let rows = unnest(keys.chain(std::iter::repeat_n("int8[]", SUMS.len())));
+    let mut added = String::new();
+    for name in SUMS {
+        let comma = if added.is_empty() { "" } else { ", " };
+        // Writing to a string does not fail.
+        let _ = write!(added, "{comma}{name} = cost_sums.{name} + excluded.{name}");
+    }
+    format!(
+        "INSERT INTO cost_sums ({SUM_KEY}, {}) SELECT * FROM {rows}
+         ON CONFLICT ({SUM_KEY}) DO UPDATE SET {added}",
+        SUMS.join(", ")
+    )
+}
+
+/// The statements that write, prepared.
+#[derive(Debug)]
+pub(crate) struct Writing {
+    pub(crate) new_tasks: Statement,
+    pub(crate) restored_tasks: Statement,
+    pub(crate) tasks: Statement,
+    pub(crate) events: Statement,
+    pub(crate) calls: Statement,
+    pub(crate) sums: Statement,
+    pub(crate) artifacts: Statement,
+    pub(crate) content: Statement,
+    pub(crate) notify: Statement,
+}
+
+impl Writing {
+    pub(crate) async fn prepare(client: &Client) -> Result<Self, Failure> {
+        let (new, restore, tasks) = (insert("tasks", &NEW_TASKS), restore_tasks(), update_tasks());
+        let (events, calls) = (insert_events(), upsert("model_calls", &CALLS, 6));
+        let (sums, artifacts) = (add_sums(), insert("artifacts", &ARTIFACTS));
+        let (new_tasks, restored_tasks, tasks, events, calls, sums, artifacts, content, notify) = tokio::try_join!(
+            client.prepare(&new),
+            client.prepare(&restore),
+            client.prepare(&tasks),
+            client.prepare(&events),
+            client.prepare(&calls),
+            client.prepare(&sums),
+            client.prepare(&artifacts),
+            client.prepare("INSERT INTO artifact_contents (artifact_id, content) VALUES ($1, $2)"),
+            client.prepare(NOTIFY),
+        )?;
+        Ok(Self {
+            new_tasks,
+            restored_tasks,
+            tasks,
+            events,
+            calls,
+            sums,
+            artifacts,
+            content,
+            notify,
+        })
+    }
+}
