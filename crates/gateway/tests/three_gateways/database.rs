@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Nobody works longer than this on what a killed gateway left.
@@ -20,7 +21,9 @@ impl Database {
             std::env::var(name).unwrap_or_else(|_| panic!("{name} is set by `cargo xtask test`"))
         };
         let server = var("OCTO_TEST_POSTGRES_URL");
-        let name = format!("three_gateways_{}", std::process::id());
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        let made = MADE.fetch_add(1, Ordering::Relaxed);
+        let name = format!("gateways_{}_{made}", std::process::id());
         let (host, _) = server.rsplit_once('/').unwrap();
         let database = Self {
             psql: PathBuf::from(var("OCTO_TEST_POSTGRES_BIN")).join("psql"),

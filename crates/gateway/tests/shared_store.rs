@@ -1,0 +1,87 @@
+//! Two gateways on one Postgres.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "the functions that the tests share"
+)]
+
+#[path = "three_gateways/database.rs"]
+#[expect(dead_code, reason = "its other user looks into it more closely")]
+mod database;
+mod support;
+
+use std::time::Duration;
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use database::Database;
+use support::upstream::Upstream;
+use support::{Gateway, LIMIT, types};
+
+/// Both, in front of a model that answers when it is let.
+async fn two(database: &Database, upstream: &Upstream) -> (Gateway, Gateway) {
+    let url = upstream.url();
+    let settings = [
+        ("OCTO_DATABASE_URL", database.url.as_str()),
+        ("LITELLM_PROXY_URL", url.as_str()),
+    ];
+    (
+        Gateway::start(&settings).await,
+        Gateway::start(&settings).await,
+    )
+}
+
+/// Looks at a task until it is as it should be.
+async fn seen(gateway: &Gateway, task_id: &str, good: impl Fn(&Value) -> bool) -> Value {
+    let look = async {
+        loop {
+            let view = gateway.get(&format!("/api/tasks/{task_id}")).await.json();
+            if good(&view) {
+                return view;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, look).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_cancels_at_another_gateway_aborts_the_call_in_flight() {
+    let database = Database::new();
+    let upstream = Upstream::closed().await;
+    let (here, there) = two(&database, &upstream).await;
+    let task_id = here.submit("What is 2 + 2?", "k", None).await;
+    upstream.waiting.acquire().await.unwrap().forget();
+
+    let path = format!("/api/tasks/{task_id}/cancel");
+    let answer = there.post(&path, &json!({})).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    let again = there.post(&path, &json!({})).await;
+    assert_eq!(again.status, StatusCode::CONFLICT);
+
+    // The model never answers: it ends because it is told to.
+    let ended = |view: &Value| types(view).iter().any(|kind| kind == "MODEL_CALL_FAILED");
+    let view = seen(&there, &task_id, ended).await;
+    assert_eq!(view["task"]["status"], "CANCELLED");
+    database.wait_until_nothing_is_open().await;
+    database.check_calls();
+    drop((here.stop().await, there.stop().await));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_says_which_store_it_runs_on() {
+    let database = Database::new();
+    let upstream = Upstream::open().await;
+    let (here, there) = two(&database, &upstream).await;
+    let ready = here.get("/ready").await;
+    assert_eq!(ready.status, StatusCode::OK);
+    let checks = &ready.json()["checks"];
+    assert_eq!(checks["postgres"], "ok");
+    assert_eq!(checks["sqlite"], "skipped");
+    let (task_id, _) = here.run_message("What is 2 + 2?", "k", None).await;
+    let done = |view: &Value| view["task"]["status"] == "SUCCEEDED";
+    seen(&there, &task_id, done).await;
+    drop((here.stop().await, there.stop().await));
+}
