@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::{ClientConfig, RootCertStore};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_postgres::config::{SslMode, TargetSessionAttrs};
 use tokio_postgres::tls::MakeTlsConnect;
@@ -40,12 +40,24 @@ pub(crate) struct Connector {
     hold_limit: Duration,
 }
 
-/// A connection and the task that drives it, which ends with it.
+/// A connection and the task that drives it, which ends after it.
 #[derive(Debug)]
 pub(crate) struct Conn {
     pub(crate) client: Client,
-    _driver: JoinSet<()>,
+    driver: JoinSet<()>,
+    /// Goes with the connection, which tells the driver.
+    _open: oneshot::Sender<()>,
 }
+
+impl Drop for Conn {
+    fn drop(&mut self) {
+        // It takes leave of the server by itself, within a limit.
+        self.driver.detach_all();
+    }
+}
+
+/// For the last words to a server.
+const LEAVE: Duration = Duration::from_secs(1);
 
 /// The longest that one statement may take.
 const STATEMENT: Duration = Duration::from_secs(60);
@@ -122,11 +134,23 @@ impl Connector {
         let connected = connected.map_err(|_| Failure::lost("it did not answer in time"))?;
         let (client, connection) =
             connected.map_err(|error| Failure::connecting(error, &self.server))?;
+        let (open, closed) = oneshot::channel();
         let mut driver = JoinSet::new();
-        driver.spawn(drive(connection, to));
+        driver.spawn(async move {
+            let left = async {
+                // An error is what comes when the connection is dropped.
+                let _ = closed.await;
+                tokio::time::sleep(LEAVE).await;
+            };
+            tokio::select! {
+                () = drive(connection, to) => {}
+                () = left => {}
+            }
+        });
         Ok(Conn {
             client,
-            _driver: driver,
+            driver,
+            _open: open,
         })
     }
 

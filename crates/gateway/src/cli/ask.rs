@@ -71,7 +71,7 @@ async fn answer(config: &Config, question: &Question) -> Result<Shown, String> {
         let in_use = match App::start(config.clone()).await {
             Ok(app) => return ask_here(app, question).await,
             Err(AppError::Store(error @ StoreError::InUse { .. })) => error,
-            Err(error) => return Err(error.to_string()),
+            Err(error) => return Err(output::with_causes(&error)),
         };
         match ask_gateway(config, question).await? {
             Ok(shown) => return Ok(shown),

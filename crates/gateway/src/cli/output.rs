@@ -37,7 +37,16 @@ pub(super) fn json(value: &impl Serialize) {
 
 /// Prints an error with its causes on stderr.
 pub(super) fn error(error: &(dyn std::error::Error + 'static)) {
-    let mut text = format!("{} {error}", paint_err("error:", "31;1"));
+    note(format!(
+        "{} {}",
+        paint_err("error:", "31;1"),
+        with_causes(error)
+    ));
+}
+
+/// An error with what is underneath it, a line each.
+pub(super) fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
     let mut shown = error.to_string();
     let mut cause = error.source();
     while let Some(source) = cause {
@@ -49,7 +58,7 @@ pub(super) fn error(error: &(dyn std::error::Error + 'static)) {
         }
         cause = source.source();
     }
-    note(text);
+    text
 }
 
 /// Prints a line on stderr.
