@@ -101,7 +101,7 @@ impl<'a> Planner<'a> {
     fn event(&mut self, draft: &mut Draft, new: &PreparedEvent) -> Result<(), StoreError> {
         self.refuse_taken_key(draft, new)?;
         let event = self.dated(draft, new);
-        self.refuse(draft, &event, &new.payload)?;
+        refuse(draft, &event, &new.payload)?;
         self.project_call(draft, &event, &new.payload)?;
         draft.head += 1;
         let (stored, chain) = stored(&event, &new.json, draft.head, draft.task.chain);
@@ -178,31 +178,6 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Holds an event against the rules of its task.
-    #[expect(clippy::unused_self, reason = "reads as one of the steps of `event`")]
-    fn refuse(&self, draft: &Draft, event: &Event, payload: &Payload) -> Result<(), StoreError> {
-        let task_id = || draft.task_id.clone();
-        let status = match (draft.task.status, payload) {
-            (None, Payload::TaskCreated(_)) => return Ok(()),
-            (None, _) => return Err(StoreError::UnknownTask { task_id: task_id() }),
-            (Some(status), _) => status,
-        };
-        match payload {
-            Payload::TaskCreated(_) => Err(StoreError::TaskExists { task_id: task_id() }),
-            Payload::TaskPruned(_) => Err(StoreError::InvalidCommit {
-                task_id: task_id(),
-                reason: format!("{} is for the store alone", event.event_type),
-            }),
-            Payload::StateTransition(transition) => legal(draft, status, transition),
-            // An end may come late, a start may not: nobody who follows the task would see it.
-            Payload::ModelCallStarted(_) if status.is_terminal() => Err(StoreError::TaskEnded {
-                task_id: task_id(),
-                status,
-            }),
-            _ => Ok(()),
-        }
-    }
-
     /// Lets an event change its call.
     fn project_call(
         &self,
@@ -268,6 +243,30 @@ impl Draft {
     fn change(&mut self, before: &CallRow, after: CallRow) {
         self.sums.call(Some(before), &after);
         self.calls.insert(after.id().clone(), after);
+    }
+}
+
+/// Holds an event against the rules of its task.
+fn refuse(draft: &Draft, event: &Event, payload: &Payload) -> Result<(), StoreError> {
+    let task_id = || draft.task_id.clone();
+    let status = match (draft.task.status, payload) {
+        (None, Payload::TaskCreated(_)) => return Ok(()),
+        (None, _) => return Err(StoreError::UnknownTask { task_id: task_id() }),
+        (Some(status), _) => status,
+    };
+    match payload {
+        Payload::TaskCreated(_) => Err(StoreError::TaskExists { task_id: task_id() }),
+        Payload::TaskPruned(_) => Err(StoreError::InvalidCommit {
+            task_id: task_id(),
+            reason: format!("{} is for the store alone", event.event_type),
+        }),
+        Payload::StateTransition(transition) => legal(draft, status, transition),
+        // An end may come late, a start may not: nobody who follows the task would see it.
+        Payload::ModelCallStarted(_) if status.is_terminal() => Err(StoreError::TaskEnded {
+            task_id: task_id(),
+            status,
+        }),
+        _ => Ok(()),
     }
 }
 

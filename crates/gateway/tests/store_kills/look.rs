@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::books::Books;
+use crate::books::{Books, Event};
 use crate::check::{Findings, Moment, Rule, recount, rollups};
 use crate::dice::Dice;
 use crate::process::Running;
@@ -55,6 +55,8 @@ async fn shown(octo: &Running, books: &Books, task_id: &str, found: &mut Finding
     let Some(stream) = octo.text(&path, found).await else {
         return;
     };
+    // It ends with the event that ends the task. The end of a call whose gateway was killed can come later.
+    let events = up_to_the_end(events);
     let mut lines = stream
         .lines()
         .filter_map(|line| line.strip_prefix("data: "));
@@ -66,6 +68,16 @@ async fn shown(octo: &Running, books: &Books, task_id: &str, found: &mut Finding
     found.unless(same, Rule::ApiShowsTheBooks, || {
         format!("{path} brings {stream}")
     });
+}
+
+/// The events up to the first that ends the task.
+fn up_to_the_end(events: &[Event]) -> &[Event] {
+    let ends = |event: &Event| {
+        let to = |status: &str| event.wire.contains(&format!("\"to_status\":\"{status}\""));
+        event.kind == "STATE_TRANSITION" && ["SUCCEEDED", "FAILED", "CANCELLED"].into_iter().any(to)
+    };
+    let last = events.iter().position(ends);
+    last.map_or(events, |last| &events[..=last])
 }
 
 /// Waits until nothing is open that a kill has left; false if that takes longer.
