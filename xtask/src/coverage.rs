@@ -13,7 +13,7 @@ use crate::{commands, tools};
 use real_stack::workspace_root;
 
 /// The crates that are measured: all that a model call goes through below the gateway.
-const CRATES: [&str; 10] = [
+const CRATES: [&str; 9] = [
     "event-payloads",
     "sse-reader",
     "provider-core",
@@ -22,7 +22,6 @@ const CRATES: [&str; 10] = [
     "provider-echo",
     "provider-litellm",
     "event-store",
-    "event-relay",
     "provider-service",
 ];
 

@@ -21,6 +21,7 @@ mod desk;
 mod events;
 mod history;
 mod house;
+mod keeping;
 mod live;
 mod log;
 mod recount;
@@ -47,6 +48,10 @@ macro_rules! conformance {
 /// A test that is missing here is dead code, which the compiler tells.
 macro_rules! each_test {
     ($kind:ident) => {
+        tests!($kind keeping:
+            pruning_keeps_sums_chains_and_keys,
+            a_copy_is_the_same_and_goes_on_where_it_was,
+        );
         tests!($kind rules:
             a_task_begins_with_its_creation_and_has_one,
             a_transition_starts_where_the_task_stands_and_leads_where_it_may,
