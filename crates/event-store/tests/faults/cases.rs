@@ -31,25 +31,28 @@ fn a_sync_that_fails_at_a_commit_fails_its_callers_and_no_others() {
         async |stage, disk| {
             let store = opened(stage).await;
             let mut all = Vec::new();
-            let mut denied = 0;
             for round in 0..5 {
-                disk.fails(Fault {
-                    file: "octo.db-wal",
-                    // Early: how many syncs there are is up to how the commits group.
-                    skip: round % 3,
-                    times: Some(1),
-                    ..Fault::every("sync", EIO)
-                });
-                let mut requests = load(&store, &format!("round-{round}"), 10).await;
-                let failed = count(&requests, Told::Io);
-                // None if it was the sync of a checkpoint: that is not a commit's.
-                assert!(failed <= 8, "more than one group: {failed}");
-                denied += failed;
-                assert_eq!(count(&requests, Told::Recorded) + failed, requests.len());
-                again(&store, &mut requests).await;
-                all.extend(requests);
+                // A sync can be a checkpoint's, which nobody waits for: then the next one is tried.
+                let mut denied = 0;
+                for attempt in 0..5 {
+                    disk.fails(Fault {
+                        file: "octo.db-wal",
+                        skip: 3 + round,
+                        times: Some(1),
+                        ..Fault::every("sync", EIO)
+                    });
+                    let name = format!("round-{round}-{attempt}");
+                    let mut requests = load(&store, &name, 10).await;
+                    denied = count(&requests, Told::Io);
+                    assert_eq!(count(&requests, Told::Recorded) + denied, requests.len());
+                    again(&store, &mut requests).await;
+                    all.extend(requests);
+                    if denied > 0 {
+                        break;
+                    }
+                }
+                assert!((1..=8).contains(&denied), "one group: {denied}");
             }
-            assert!(denied > 0, "no sync of a commit was hit");
             all
         },
         async |stage, requests| assert_eq!(check(stage, &requests).await, 0),
