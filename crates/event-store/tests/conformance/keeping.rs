@@ -1,50 +1,23 @@
 //! Checked, pruned, copied.
 
-use event_payloads::{
-    Actor, ArtifactCreated, Cost, CostSource, EventType, Payload, TaskId, TaskStatus, Timestamp,
-};
+use event_payloads::{Cost, CostSource, EventType, TaskId, TaskStatus, Timestamp};
 use event_store::{
-    CostQuery, CostRow, Dimension, EventStore, NewArtifact, NewEvent, Progress, Pruned, StoreError,
-    TaskQuery, copy,
+    CostQuery, CostRow, Dimension, EventStore, Progress, StoreError, TaskQuery, copy, must_be_whole,
 };
 
 use crate::desk::{Desk, usd};
-use crate::events::{commit, completed, created, message, moved, started};
+use crate::ended;
+use crate::events::{failed, moved, started};
 use crate::house::{House, NOON};
 
 const DAY: i64 = 86_400_000_000;
 
-/// A task that ended, with a call, an answer too long for a row and an idempotency key.
-async fn ended(desk: &Desk, key: &str) -> TaskId {
-    let task_id = desk.ids.task_id();
-    let opening = vec![
-        created().key(key),
-        message("a"),
-        moved(TaskStatus::Created, TaskStatus::Running),
-        started("planner"),
-    ];
-    let call_id = desk.append(&task_id, opening).await.remove(3).event_id;
-    let artifact_id = desk.ids.artifact_id();
-    let spoken_of = Payload::ArtifactCreated(ArtifactCreated {
-        artifact_id: artifact_id.clone(),
-        name: "llm-response".to_owned(),
-        size: 9_000,
-        part_count: 1,
-    });
-    let end = vec![
-        completed(&call_id, &Cost::known(usd("0.25"), CostSource::Proxy)),
-        NewEvent::new(Actor::System, spoken_of),
-        moved(TaskStatus::Running, TaskStatus::Succeeded),
-    ];
-    let end = commit(&task_id, end).artifact(NewArtifact {
-        artifact_id,
-        name: "llm-response".to_owned(),
-        description: String::new(),
-        mime: "text/plain".to_owned(),
-        content: vec![b'x'; 9_000],
-    });
-    desk.store.append(end).await.unwrap();
-    task_id
+fn known(text: &str) -> Cost {
+    Cost::known(usd(text), CostSource::Proxy)
+}
+
+async fn ended(desk: &Desk, key: &str, cost: &Cost) -> TaskId {
+    ended::task(desk.store.as_ref(), &desk.ids, key, cost).await
 }
 
 async fn problems(store: &dyn EventStore) -> Vec<String> {
@@ -53,7 +26,12 @@ async fn problems(store: &dyn EventStore) -> Vec<String> {
 
 async fn sums(store: &dyn EventStore) -> Vec<Vec<CostRow>> {
     let mut all = Vec::new();
-    for group_by in [vec![], vec![Dimension::Day], Dimension::ALL.to_vec()] {
+    for group_by in [
+        vec![],
+        vec![Dimension::Day],
+        vec![Dimension::Alias, Dimension::Model],
+        Dimension::ALL.to_vec(),
+    ] {
         let query = CostQuery {
             group_by,
             ..CostQuery::default()
@@ -63,61 +41,159 @@ async fn sums(store: &dyn EventStore) -> Vec<Vec<CostRow>> {
     all
 }
 
+pub(crate) async fn a_good_store_has_no_problems_and_everything_is_looked_at(house: &House) {
+    let desk = house.open().await;
+    for day in 0..3 {
+        desk.clock.set_unix_micros(NOON + day * DAY);
+        ended(&desk, &format!("key-{day}"), &known("0.25")).await;
+    }
+    let open = desk.running().await;
+    let call_id = desk.call(&open).await;
+    desk.append(&open, vec![failed(&call_id), started("router")])
+        .await;
+    let progress = Progress::default();
+    let verified = desk.store.verify(&progress).await.unwrap();
+    assert_eq!(verified.problems, [""; 0]);
+    assert_eq!((verified.events, progress.done()), (3 * 7 + 5, 3 * 7 + 5));
+    assert_eq!(
+        (verified.tasks, verified.calls, verified.artifacts),
+        (4, 5, 3)
+    );
+    // 4 tasks, 4 days' worth of hours and days, one month and one in all, for each of two models.
+    assert!(verified.sums > 8, "{}", verified.sums);
+}
+
 pub(crate) async fn pruning_keeps_sums_chains_and_keys(house: &House) {
     let desk = house.open().await;
-    let store = desk.store.as_ref();
-    let old = ended(&desk, "old").await;
+    let old = ended(&desk, "old", &known("0.25")).await;
     let open = desk.running().await;
     desk.clock.set_unix_micros(NOON + 10 * DAY);
-    let new = ended(&desk, "new").await;
-    let before_sums = sums(store).await;
+    let new = ended(&desk, "new", &known("0.5")).await;
+    let before_sums = sums(desk.store.as_ref()).await;
     let before = Timestamp::from_unix_micros(NOON + DAY);
+    let head = *desk.store.head().borrow();
 
-    let going = Pruned {
-        tasks: 1,
-        events: 6,
-        calls: 1,
-        artifacts: 1,
-    };
-    assert_eq!(store.prunable(before).await.unwrap(), going);
+    let prunable = desk.store.prunable(before).await.unwrap();
+    let pruned = desk
+        .store
+        .prune(before, &Progress::default())
+        .await
+        .unwrap();
+    assert_eq!(prunable, pruned, "as foretold");
     assert_eq!(
-        store.prune(before, &Progress::default()).await.unwrap(),
-        going
+        (pruned.tasks, pruned.events, pruned.calls, pruned.artifacts),
+        (1, 6, 1, 1)
     );
-    assert_eq!(problems(store).await, [""; 0]);
-    assert_eq!(sums(store).await, before_sums);
-    store.rebuild().await.unwrap();
-    assert_eq!(sums(store).await, before_sums, "the tombstone has them");
-    assert_eq!(problems(store).await, [""; 0]);
+    assert_eq!(*desk.store.head().borrow(), head + 1);
+    assert_eq!(problems(desk.store.as_ref()).await, [""; 0]);
+    assert_eq!(sums(desk.store.as_ref()).await, before_sums);
+    desk.store.rebuild().await.unwrap();
+    assert_eq!(
+        sums(desk.store.as_ref()).await,
+        before_sums,
+        "the tombstone has them"
+    );
+    assert_eq!(problems(desk.store.as_ref()).await, [""; 0]);
 
-    let left = store.events(&old, 0, 99).await.unwrap();
+    let left = desk.store.events(&old, 0, 99).await.unwrap();
     let types: Vec<_> = left.iter().map(|event| event.event_type.clone()).collect();
     assert_eq!(types, [EventType::TaskCreated, EventType::TaskPruned]);
-    let task = store.task_by_key("old").await.unwrap().unwrap();
+    assert_eq!(left[1].task_seq, 8);
+    assert!(left[1].is_final(), "who follows the task sees its end");
+    let task = desk.store.task_by_key("old").await.unwrap().unwrap();
     assert_eq!(
         (task.task_id, task.status),
         (old.clone(), TaskStatus::Succeeded)
     );
-    assert_eq!(store.artifacts(&old).await.unwrap(), []);
-    assert_eq!(store.events(&open, 0, 99).await.unwrap().len(), 2);
-    assert_eq!(store.events(&new, 0, 99).await.unwrap().len(), 7);
-    assert_eq!(
-        store.prune(before, &Progress::default()).await.unwrap(),
-        Pruned::default()
-    );
+    assert_eq!(desk.store.artifacts(&old).await.unwrap(), []);
+    assert_eq!(desk.store.events(&open, 0, 99).await.unwrap().len(), 2);
+    assert_eq!(desk.store.events(&new, 0, 99).await.unwrap().len(), 7);
 
+    // A second time there is nothing to do.
+    let again = desk
+        .store
+        .prune(before, &Progress::default())
+        .await
+        .unwrap();
+    assert_eq!(again.tasks, 0);
+    let far = Timestamp::from_unix_micros(NOON + 100 * DAY);
+    assert_eq!(desk.store.prunable(far).await.unwrap().tasks, 1);
+    let again = desk.store.prune(far, &Progress::default()).await.unwrap();
+    assert_eq!(again.tasks, 1, "not the tombstone's task");
+    assert_eq!(problems(desk.store.as_ref()).await, [""; 0]);
+    assert_eq!(sums(desk.store.as_ref()).await, before_sums);
+}
+
+pub(crate) async fn an_overview_counts_what_is_there(house: &House) {
+    let desk = house.open().await;
+    let empty = desk.store.overview().await.unwrap();
+    assert_eq!((empty.events, empty.last_position), (0, None));
+    ended(&desk, "old", &known("0.25")).await;
+    desk.clock.set_unix_micros(NOON + DAY);
+    let open = desk.running().await;
+    desk.call(&open).await;
+    let overview = desk.store.overview().await.unwrap();
+    assert_eq!(
+        (overview.tasks, overview.events, overview.open_calls),
+        (2, 7 + 3, 1)
+    );
+    assert_eq!(overview.artifacts, 1);
+    assert_eq!(
+        (overview.first_position, overview.last_position),
+        (Some(1), Some(10))
+    );
+    let at = Timestamp::from_unix_micros(NOON + DAY);
+    assert_eq!(overview.last_event_at, Some(at));
+    let layout = if desk.store.kind() == "sqlite" { 5 } else { 1 };
+    assert!(overview.layout >= layout && overview.database_bytes > 4_096);
+}
+
+pub(crate) async fn a_call_that_is_open_keeps_its_task_from_being_pruned(house: &House) {
+    let desk = house.open().await;
+    let open = desk.running().await;
+    desk.call(&open).await;
+    let end = moved(TaskStatus::Running, TaskStatus::Cancelled);
+    desk.append(&open, vec![end]).await;
+    let far = Timestamp::from_unix_micros(NOON + 100 * DAY);
+    assert_eq!(desk.store.prunable(far).await.unwrap(), Default::default());
+    let pruned = desk.store.prune(far, &Progress::default()).await.unwrap();
+    assert_eq!(pruned, Default::default());
+}
+
+pub(crate) async fn single_calls_that_were_pruned_are_not_counted_as_none(house: &House) {
+    let desk = house.open().await;
+    let old = ended(&desk, "old", &known("0.25")).await;
+    let before = Timestamp::from_unix_micros(NOON + DAY);
+    desk.store
+        .prune(before, &Progress::default())
+        .await
+        .unwrap();
     let half_an_hour = CostQuery {
+        from: Some(Timestamp::from_unix_micros(NOON - DAY)),
         to: Some(Timestamp::from_unix_micros(NOON + DAY / 48)),
         ..CostQuery::default()
     };
-    let error = store.cost_rollup(half_an_hour).await.unwrap_err();
+    let error = desk.store.cost_rollup(half_an_hour).await.unwrap_err();
     assert!(matches!(error, StoreError::Pruned { .. }), "{error}");
+    let by_day_of_a_task = CostQuery {
+        task: Some(old.clone()),
+        group_by: vec![Dimension::Day],
+        ..CostQuery::default()
+    };
+    let error = desk.store.cost_rollup(by_day_of_a_task).await.unwrap_err();
+    assert!(matches!(error, StoreError::Pruned { .. }), "{error}");
+    let of_the_task = CostQuery {
+        task: Some(old),
+        ..CostQuery::default()
+    };
+    let row = desk.store.cost_rollup(of_the_task).await.unwrap().remove(0);
+    assert_eq!((row.calls, row.cost.get()), (1, 250_000_000_000));
 }
 
 pub(crate) async fn a_copy_is_the_same_and_goes_on_where_it_was(house: &House) {
     let desk = house.open().await;
     let store = desk.store.as_ref();
-    ended(&desk, "one").await;
+    ended(&desk, "one", &known("0.25")).await;
     desk.running().await;
     store.save_cursor("worker", 3).await.unwrap();
     let other = house.another().await;
@@ -126,7 +202,7 @@ pub(crate) async fn a_copy_is_the_same_and_goes_on_where_it_was(house: &House) {
     let copied = copy(store, to, &Progress::default()).await.unwrap();
     assert_eq!((copied.events, copied.artifacts), (9, 1));
 
-    ended(&desk, "two").await;
+    ended(&desk, "two", &known("0.5")).await;
     let copied = copy(store, to, &Progress::default()).await.unwrap();
     assert_eq!(copied.events, 7, "the others are there");
     assert_eq!(copied.verified.problems, [""; 0]);
@@ -165,4 +241,33 @@ pub(crate) async fn a_copy_is_the_same_and_goes_on_where_it_was(house: &House) {
     target.running().await;
     let error = copy(store, to, &Progress::default()).await.unwrap_err();
     assert!(matches!(error, StoreError::NotACopy { .. }), "{error}");
+}
+
+pub(crate) async fn a_log_that_was_pruned_since_is_not_the_one_that_was_copied(house: &House) {
+    let desk = house.open().await;
+    let store = desk.store.as_ref();
+    ended(&desk, "one", &known("0.25")).await;
+    let other = house.another().await;
+    let target = other.open().await;
+    let to = target.store.as_ref();
+    copy(store, to, &Progress::default()).await.unwrap();
+
+    let open = desk.running().await;
+    desk.append(&open, vec![started("planner")]).await;
+    ended(&desk, "two", &known("0.5")).await;
+    let before = Timestamp::from_unix_micros(NOON + DAY);
+    store.prune(before, &Progress::default()).await.unwrap();
+    let error = copy(store, to, &Progress::default()).await;
+    assert!(
+        matches!(error, Err(StoreError::NotACopy { position: 7 })),
+        "what was pruned since is no longer there to compare with: {error:?}"
+    );
+    assert_eq!(problems(to).await, [""; 0], "it stays as it was");
+    must_be_whole(to).await.unwrap();
+
+    let third = house.another().await;
+    let fresh = third.open().await;
+    let copied = copy(store, fresh.store.as_ref(), &Progress::default()).await;
+    assert_eq!(copied.unwrap().verified.problems, [""; 0]);
+    assert_eq!(sums(fresh.store.as_ref()).await, sums(store).await);
 }

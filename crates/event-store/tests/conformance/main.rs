@@ -17,6 +17,8 @@ mod crowd;
 #[path = "../shared/database.rs"]
 mod database;
 mod desk;
+#[path = "../shared/ended.rs"]
+mod ended;
 #[path = "../shared/events.rs"]
 mod events;
 mod history;
@@ -49,8 +51,13 @@ macro_rules! conformance {
 macro_rules! each_test {
     ($kind:ident) => {
         tests!($kind keeping:
+            a_good_store_has_no_problems_and_everything_is_looked_at,
             pruning_keeps_sums_chains_and_keys,
+            an_overview_counts_what_is_there,
+            a_call_that_is_open_keeps_its_task_from_being_pruned,
+            single_calls_that_were_pruned_are_not_counted_as_none,
             a_copy_is_the_same_and_goes_on_where_it_was,
+            a_log_that_was_pruned_since_is_not_the_one_that_was_copied,
         );
         tests!($kind rules:
             a_task_begins_with_its_creation_and_has_one,

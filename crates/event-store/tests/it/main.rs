@@ -9,6 +9,8 @@
 mod artifacts;
 mod commits;
 mod desk;
+#[path = "../shared/ended.rs"]
+mod ended;
 #[path = "../shared/events.rs"]
 mod events;
 mod failures;
