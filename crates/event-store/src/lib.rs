@@ -92,6 +92,7 @@ mod follow;
 mod id;
 mod live;
 mod log;
+mod options;
 mod postgres;
 mod prepared;
 mod progress;

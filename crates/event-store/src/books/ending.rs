@@ -32,6 +32,24 @@ pub(crate) struct Ending {
     pub(crate) error_type: String,
 }
 
+/// What both ends say in fields of the same names.
+macro_rules! of_either {
+    ($call:expr) => {
+        Ending {
+            alias: $call.model_alias.clone(),
+            category: $call.category.clone(),
+            runtime_group: $call.runtime_group.clone(),
+            model: $call.model_name.clone(),
+            provider: $call.provider.clone(),
+            is_fallback: $call.is_fallback,
+            estimated: $call.usage_is_estimated,
+            tokens: $call.token_usage.as_ref().map(tokens),
+            duration_ms: $call.duration_ms.min(MAX_DURATION_MS),
+            ..Ending::default()
+        }
+    };
+}
+
 impl Ending {
     /// The ending that an event is, if it is one. `payload` is `None` where it has another shape: the
     /// call has ended all the same, at a cost that nobody can tell.
@@ -54,35 +72,14 @@ impl Ending {
     }
 
     fn completed(event: &Event, call: &ModelCallCompleted) -> Self {
-        Self {
-            alias: call.model_alias.clone(),
-            category: call.category.clone(),
-            runtime_group: call.runtime_group.clone(),
-            model: call.model_name.clone(),
-            provider: call.provider.clone(),
-            is_fallback: call.is_fallback,
-            estimated: call.usage_is_estimated,
-            tokens: call.token_usage.as_ref().map(tokens),
-            duration_ms: call.duration_ms.min(MAX_DURATION_MS),
-            ..Self::default()
-        }
-        .at_cost(stated_cost(event, call.cost()))
+        of_either!(call).at_cost(stated_cost(event, call.cost()))
     }
 
     fn failed(call: &ModelCallFailed) -> Self {
         Self {
             failed: true,
-            alias: call.model_alias.clone(),
-            category: call.category.clone(),
-            runtime_group: call.runtime_group.clone(),
-            model: call.model_name.clone(),
-            provider: call.provider.clone(),
-            is_fallback: call.is_fallback,
-            estimated: call.usage_is_estimated,
-            tokens: call.token_usage.as_ref().map(tokens),
-            duration_ms: call.duration_ms.min(MAX_DURATION_MS),
             error_type: call.error_type.clone(),
-            ..Self::default()
+            ..of_either!(call)
         }
         .at_cost(call.cost())
     }

@@ -16,7 +16,6 @@ use super::writer::{Session, Writer};
 use super::{Handle, Mode, PostgresOptions, PostgresStore};
 use crate::id::Monotonic;
 use crate::live::Hub;
-use crate::prepared::ArtifactLimits;
 use crate::rows::Row as _;
 use crate::{StoreError, sql};
 
@@ -50,7 +49,11 @@ impl PostgresStore {
                 needed: LAYOUT,
             });
         }
-        let readers = Readers::new(connector.clone(), Purpose::ReadingOnly, options.readers);
+        let readers = Readers::new(
+            connector.clone(),
+            Purpose::ReadingOnly,
+            options.limits.readers,
+        );
         let hub = Arc::new(Hub::default());
         let lease = Lease::new(String::new(), options.lease);
         Ok(assemble(
@@ -74,15 +77,15 @@ async fn open(options: &PostgresOptions, connector: &Connector) -> Result<Postgr
     let prepared = Conn::within(connector.answer_limit(), prepare(connector, &lease));
     let (ear, head, last) = prepared.await?;
     let hub = Hub::open(head);
-    let readers = Readers::new(connector.clone(), Purpose::Reading, options.readers);
+    let readers = Readers::new(connector.clone(), Purpose::Reading, options.limits.readers);
     let readers = Arc::new(readers);
     let (closing, told) = watch::channel(false);
-    let (jobs, queue) = mpsc::channel(options.queue.clamp(1, 1 << 20));
+    let (jobs, queue) = mpsc::channel(options.limits.queue.clamp(1, 1 << 20));
     let writer = Writer {
         connector: connector.clone(),
         session: Some(Session::open(connector).await?),
         ids: Monotonic::after(last),
-        clock: Arc::clone(&options.clock),
+        clock: Arc::clone(&options.limits.clock),
         hub: Arc::clone(&hub),
         lease: lease.clone(),
         retry_for: options.retry_for,
@@ -143,13 +146,10 @@ fn assemble(
     PostgresStore {
         connector,
         readers,
-        limits: ArtifactLimits {
-            inline: options.inline_threshold,
-            max: options.max_artifact_bytes,
-        },
+        limits: options.limits.artifacts,
         hub,
         lease,
-        clock: Arc::clone(&options.clock),
+        clock: Arc::clone(&options.limits.clock),
         mode,
     }
 }

@@ -1,12 +1,12 @@
 //! How a Postgres store is set up.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
 
-use crate::{Clock, StoreError, SystemClock};
+use crate::StoreError;
+use crate::options::{Limits, limit_setters};
 
 /// Where a [`PostgresStore`](crate::PostgresStore) keeps its data, and its limits.
 ///
@@ -16,15 +16,11 @@ use crate::{Clock, StoreError, SystemClock};
 pub struct PostgresOptions {
     /// Its `Debug` leaves the password out.
     pub(crate) config: Config,
-    pub(crate) inline_threshold: usize,
-    pub(crate) max_artifact_bytes: u64,
-    pub(crate) queue: usize,
-    pub(crate) readers: usize,
+    pub(crate) limits: Limits,
     pub(crate) retry_for: Duration,
     pub(crate) lease: Duration,
     pub(crate) lock_timeout: Duration,
     pub(crate) hold_limit: Duration,
-    pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl PostgresOptions {
@@ -41,47 +37,15 @@ impl PostgresOptions {
     pub fn new(url: &str) -> Result<Self, StoreError> {
         Ok(Self {
             config: parse(url).map_err(|problem| StoreError::InvalidUrl { problem })?,
-            inline_threshold: 4096,
-            max_artifact_bytes: 64 << 20,
-            queue: 1024,
-            readers: 4,
+            limits: Limits::default(),
             retry_for: Duration::from_secs(10),
             lease: Duration::from_secs(15),
             lock_timeout: Duration::from_secs(15),
             hold_limit: Duration::from_secs(10),
-            clock: Arc::new(SystemClock),
         })
     }
 
-    /// Artifacts up to this size stand in their row, larger ones in a table of their own; in bytes, 4096
-    /// unless set. What is not UTF-8 never stands in the row.
-    #[must_use]
-    pub const fn inline_threshold(mut self, bytes: usize) -> Self {
-        self.inline_threshold = bytes;
-        self
-    }
-
-    /// The largest artifact, in bytes; 64 MiB unless set.
-    #[must_use]
-    pub const fn max_artifact_bytes(mut self, bytes: u64) -> Self {
-        self.max_artifact_bytes = bytes;
-        self
-    }
-
-    /// How many commits may wait for the writer before their callers wait for a place; 1024 unless set, at
-    /// least 1.
-    #[must_use]
-    pub const fn queue(mut self, commits: usize) -> Self {
-        self.queue = commits;
-        self
-    }
-
-    /// How many reads may run at once, each on a connection of its own; 4 unless set, at least 1.
-    #[must_use]
-    pub const fn readers(mut self, connections: usize) -> Self {
-        self.readers = connections;
-        self
-    }
+    limit_setters!();
 
     /// How long a commit whose connection was lost is tried again before its caller hears of it; 10 s unless
     /// set.
@@ -112,13 +76,6 @@ impl PostgresOptions {
     #[must_use]
     pub const fn hold_limit(mut self, time: Duration) -> Self {
         self.hold_limit = time;
-        self
-    }
-
-    /// The clock that dates events.
-    #[must_use]
-    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
         self
     }
 

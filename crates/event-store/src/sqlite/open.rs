@@ -18,7 +18,6 @@ use super::{Handle, Mode, SqliteOptions, SqliteStore};
 use crate::files::ArtifactFiles;
 use crate::id::Monotonic;
 use crate::live::Hub;
-use crate::prepared::ArtifactLimits;
 use crate::{Rebuilt, StoreError};
 
 impl SqliteStore {
@@ -73,13 +72,13 @@ fn open(options: &SqliteOptions) -> Result<SqliteStore, StoreError> {
     let writer = Writer {
         conn,
         ids: Monotonic::after(last),
-        clock: Arc::clone(&options.clock),
+        clock: Arc::clone(&options.limits.clock),
         hub: Arc::clone(&hub),
         lock,
         place: Place::of(&options.path),
         in_doubt: false,
     };
-    let (jobs, queue) = mpsc::channel(options.queue.clamp(1, 1 << 20));
+    let (jobs, queue) = mpsc::channel(options.limits.queue.clamp(1, 1 << 20));
     let thread = std::thread::Builder::new()
         .name("event-store".to_owned())
         .spawn(move || writer.run(queue))
@@ -123,12 +122,13 @@ fn assemble(
     migrated: Option<Rebuilt>,
 ) -> SqliteStore {
     SqliteStore {
-        readers: Readers::new(options.path.clone(), options.readers, options.busy_timeout),
+        readers: Readers::new(
+            options.path.clone(),
+            options.limits.readers,
+            options.busy_timeout,
+        ),
         files,
-        limits: ArtifactLimits {
-            inline: options.inline_threshold,
-            max: options.max_artifact_bytes,
-        },
+        limits: options.limits.artifacts,
         hub,
         mode,
         migrated,

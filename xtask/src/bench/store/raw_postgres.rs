@@ -6,7 +6,7 @@ use anyhow::Result;
 use tokio::task::JoinSet;
 use tokio_postgres::{Client, NoTls, Statement};
 
-use super::work::Times;
+use super::work::{RawRow, Times};
 
 const EVENTS: &str =
     "INSERT INTO events (event_id, task_id, task_seq, ts, type, schema_version, actor,
@@ -15,11 +15,11 @@ const EVENTS: &str =
      FROM unnest($5::text[], $6::bigint[], $7::bigint[]) AS new (id, seq, position)";
 const TASK: &str = "UPDATE tasks SET updated_at = $2, pointers = $3, last_seq = $4, chain = $5
      WHERE task_id = $1";
-const TS: &str = "2026-03-01T12:00:00.250000+00:00";
 
 /// A connection to a database of today's layout, with a task of its own.
 pub(super) struct Raw {
     client: Client,
+    row: RawRow,
     _connection: JoinSet<()>,
     events: Statement,
     update: Statement,
@@ -37,17 +37,19 @@ impl Raw {
             // An error reaches the statement that waits for its answer.
             let _ = connection.await;
         });
+        let row = RawRow::new()?;
         let task_id = format!("raw-{number}");
         client
             .execute(
                 "INSERT INTO tasks (task_id, created_at, updated_at) VALUES ($1, $2, $2)",
-                &[&task_id, &TS],
+                &[&task_id, &row.ts],
             )
             .await?;
         Ok(Self {
             events: client.prepare(EVENTS).await?,
             update: client.prepare(TASK).await?,
             client,
+            row,
             _connection: driver,
             task_id,
             seq: 0,
@@ -62,14 +64,10 @@ impl Raw {
         time: Duration,
         times: &mut Times,
     ) -> Result<()> {
-        let payload = serde_json::json!({
-            "text_preview": "x".repeat(200), "text_length": 200, "attachment_count": 0,
-        });
-        let payload = payload.to_string();
         let start = Instant::now();
         while start.elapsed() < time {
             let began = Instant::now();
-            self.transaction(i64::try_from(batch)?, &payload).await?;
+            self.transaction(i64::try_from(batch)?).await?;
             times.record(began.elapsed(), u64::try_from(batch)?);
         }
         times.took(start.elapsed());
@@ -77,17 +75,18 @@ impl Raw {
     }
 
     /// All statements are sent before the first answer.
-    async fn transaction(&mut self, batch: i64, payload: &str) -> Result<()> {
+    async fn transaction(&mut self, batch: i64) -> Result<()> {
         let seqs: Vec<i64> = (1..=batch).map(|index| self.seq + index).collect();
         let positions: Vec<i64> = seqs.iter().map(|seq| self.position + seq).collect();
-        let ids: Vec<String> = positions.iter().map(|at| format!("01KZ{at:022}")).collect();
+        let ids: Vec<String> = positions.iter().map(|at| RawRow::event_id(*at)).collect();
         self.seq += batch;
         let pointers = format!("{{\"latest_event_id\":\"{}\"}}", self.seq);
-        let hash: &[u8] = &[7; 32];
+        let RawRow { payload, ts, hash } = &self.row;
+        let hash = hash.as_slice();
         let rows: [&(dyn tokio_postgres::types::ToSql + Sync); 7] =
-            [&self.task_id, &TS, &payload, &hash, &ids, &seqs, &positions];
+            [&self.task_id, ts, payload, &hash, &ids, &seqs, &positions];
         let task: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
-            [&self.task_id, &TS, &pointers, &self.seq, &hash];
+            [&self.task_id, ts, &pointers, &self.seq, &hash];
         let sent = tokio::join!(
             self.client.batch_execute("BEGIN"),
             self.client.execute(&self.events, &rows),

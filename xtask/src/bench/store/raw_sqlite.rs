@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use rusqlite::{Connection, params};
 
-use super::work::Times;
+use super::work::{RawRow, Times};
 
 /// A connection to a database of today's layout, set up for durability as the store's is.
 pub(super) struct Raw {
     conn: Connection,
+    row: RawRow,
     /// Makes identifiers and positions that only grow.
     next: i64,
 }
@@ -28,7 +29,11 @@ impl Raw {
             [],
             |row| row.get(0),
         )?;
-        Ok(Self { conn, next })
+        Ok(Self {
+            conn,
+            row: RawRow::new()?,
+            next,
+        })
     }
 
     /// Transactions of so many commits each, one event a commit.
@@ -38,39 +43,35 @@ impl Raw {
         time: Duration,
         times: &mut Times,
     ) -> Result<()> {
-        let payload = serde_json::json!({
-            "text_preview": "x".repeat(200), "text_length": 200, "attachment_count": 0,
-        });
-        let payload = payload.to_string();
         let start = Instant::now();
         while start.elapsed() < time {
             let began = Instant::now();
-            self.transaction(batch, &payload)?;
+            self.transaction(batch)?;
             times.record(began.elapsed(), u64::try_from(batch)?);
         }
         times.took(start.elapsed());
         Ok(())
     }
 
-    fn transaction(&mut self, batch: usize, payload: &str) -> Result<()> {
+    fn transaction(&mut self, batch: usize) -> Result<()> {
         self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         for _ in 0..batch {
-            self.commit(payload)?;
+            self.commit()?;
         }
         self.conn.prepare_cached("COMMIT")?.execute([])?;
         Ok(())
     }
 
-    fn commit(&mut self, payload: &str) -> Result<()> {
-        let event_id = format!("01KZ{:022}", self.next);
-        let ts = "2026-03-01T12:00:00.250000+00:00";
+    fn commit(&mut self) -> Result<()> {
+        let event_id = RawRow::event_id(self.next);
+        let RawRow { payload, ts, hash } = &self.row;
         self.conn
             .prepare_cached(
                 "INSERT INTO events (event_id, task_id, task_seq, ts, type, schema_version, actor,
                      payload, trace_id, span_id, position, hash)
                  VALUES (?1, 'raw', ?2, ?3, 'USER_MESSAGE', 1, 'user', ?4, 'trace-raw', '', ?2, ?5)",
             )?
-            .execute(params![event_id, self.next, ts, payload, [7_u8; 32]])?;
+            .execute(params![event_id, self.next, ts, payload, hash])?;
         self.conn
             .prepare_cached(
                 "UPDATE tasks SET updated_at = ?1, pointers = ?2, last_seq = ?3, chain = ?4
@@ -80,7 +81,7 @@ impl Raw {
                 ts,
                 format!("{{\"latest_event_id\":\"{event_id}\"}}"),
                 self.next,
-                [7_u8; 32]
+                hash
             ])?;
         self.next += 1;
         Ok(())

@@ -13,12 +13,37 @@ use crate::bench::load::float;
 
 /// A message of 200 characters: an event of some 300 bytes.
 pub(super) fn message() -> NewEvent {
-    let message = Payload::UserMessage(UserMessage {
+    NewEvent::new(Actor::User, user_message())
+}
+
+fn user_message() -> Payload {
+    Payload::UserMessage(UserMessage {
         text_preview: "x".repeat(200),
         text_length: 200,
         attachment_count: 0,
-    });
-    NewEvent::new(Actor::User, message)
+    })
+}
+
+/// What every raw row has: the payload of such an event, its time and a hash.
+pub(super) struct RawRow {
+    pub(super) payload: String,
+    pub(super) ts: &'static str,
+    pub(super) hash: [u8; 32],
+}
+
+impl RawRow {
+    pub(super) fn new() -> Result<Self> {
+        Ok(Self {
+            payload: user_message().to_json()?.to_string(),
+            ts: "2026-03-01T12:00:00.250000+00:00",
+            hash: [7; 32],
+        })
+    }
+
+    /// A number as an identifier of 26 characters that sorts as it does.
+    pub(super) fn event_id(number: i64) -> String {
+        format!("01KZ{number:022}")
+    }
 }
 
 pub(super) fn created() -> NewEvent {
