@@ -232,7 +232,7 @@ pub(crate) fn sums(query: &CostQuery, part: &Part) -> Question {
             conditions.only("scope <", until.clone());
             // As it stands, the rows come in its order: nothing has to be sorted.
             let day = match period {
-                Period::Day => "scope",
+                Period::Day | Period::DayTotal => "scope",
                 _ => "substr(scope, 1, 10)",
             };
             kept_sums(query, conditions, day)

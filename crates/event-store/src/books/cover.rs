@@ -40,8 +40,15 @@ pub(crate) fn cover(query: &CostQuery) -> Vec<Part> {
             vec![Part::Task]
         };
     }
+    // Days that nothing else tells apart have a row each.
+    let only_by_day = query.group_by.iter().all(|each| *each == Dimension::Day);
+    let day = if only_by_day {
+        Period::DayTotal
+    } else {
+        Period::Day
+    };
     if !bounded {
-        let period = if by_day { Period::Day } else { Period::All };
+        let period = if by_day { day } else { Period::All };
         return vec![Part::Sums {
             period,
             from: None,
@@ -50,7 +57,8 @@ pub(crate) fn cover(query: &CostQuery) -> Vec<Part> {
     }
     let mut cover = Cover {
         parts: Vec::new(),
-        coarsest: if by_day { Period::Day } else { Period::Month },
+        day,
+        in_months: !by_day,
     };
     cover.calls(Span {
         from: query.from.map(Timestamp::unix_micros),
@@ -101,7 +109,10 @@ impl Span {
 
 struct Cover {
     parts: Vec<Part>,
-    coarsest: Period,
+    /// Which rows of days.
+    day: Period,
+    /// True if whole months need no days.
+    in_months: bool,
 }
 
 impl Cover {
@@ -124,15 +135,13 @@ impl Cover {
     }
 
     fn days(&mut self, span: Span) {
-        if self.coarsest == Period::Day {
-            return self.push(Period::Day, span);
-        }
-        let Some([before, months, after]) = span.split(month_after, month_of) else {
-            return self.push(Period::Day, span);
+        let months = self.in_months.then(|| span.split(month_after, month_of));
+        let Some([before, months, after]) = months.flatten() else {
+            return self.push(self.day, span);
         };
-        self.push(Period::Day, before);
+        self.push(self.day, before);
         self.push(Period::Month, months);
-        self.push(Period::Day, after);
+        self.push(self.day, after);
     }
 
     fn push_calls(&mut self, span: Span) {
@@ -160,7 +169,7 @@ fn scope(period: Period, micros: i64) -> String {
     let hour = hour(Timestamp::from_unix_micros(micros));
     let length = match period {
         Period::Month => 7,
-        Period::Day => 10,
+        Period::Day | Period::DayTotal => 10,
         Period::All | Period::Hour | Period::Task => hour.len(),
     };
     hour.chars().take(length).collect()
@@ -236,9 +245,9 @@ mod tests {
             [
                 "calls 2026-01-30T22:30:00.000000+00:00..2026-01-30T23:00:00.000000+00:00",
                 "hour 2026-01-30T23..2026-01-31T00",
-                "day 2026-01-31..2026-02-01",
+                "day_total 2026-01-31..2026-02-01",
                 "month 2026-02..2026-04",
-                "day 2026-04-01..2026-04-02",
+                "day_total 2026-04-01..2026-04-02",
                 "hour 2026-04-02T00..2026-04-02T01",
             ]
         );
@@ -246,7 +255,12 @@ mod tests {
             group_by: vec![Dimension::Day],
             ..query
         };
-        assert_eq!(shown(&by_day)[2], "day 2026-01-31..2026-04-02");
+        assert_eq!(shown(&by_day)[2], "day_total 2026-01-31..2026-04-02");
+        let by_alias = CostQuery {
+            group_by: vec![Dimension::Day, Dimension::Alias],
+            ..by_day
+        };
+        assert_eq!(shown(&by_alias)[2], "day 2026-01-31..2026-04-02");
     }
 
     #[test]

@@ -14,12 +14,21 @@ pub(crate) enum Period {
     All,
     Month,
     Day,
+    /// A day over all words: one row, however many aliases and models there are.
+    DayTotal,
     Hour,
     Task,
 }
 
 impl Period {
-    pub(crate) const EACH: [Self; 5] = [Self::All, Self::Month, Self::Day, Self::Hour, Self::Task];
+    pub(crate) const EACH: [Self; 6] = [
+        Self::All,
+        Self::Month,
+        Self::Day,
+        Self::DayTotal,
+        Self::Hour,
+        Self::Task,
+    ];
 
     /// The word in SQL.
     pub(crate) const fn as_str(self) -> &'static str {
@@ -27,6 +36,7 @@ impl Period {
             Self::All => "all",
             Self::Month => "month",
             Self::Day => "day",
+            Self::DayTotal => "day_total",
             Self::Hour => "hour",
             Self::Task => "task",
         }
@@ -68,18 +78,18 @@ impl SumKey {
     }
 
     /// The rows that what started in an hour counts in.
-    fn all_of(hour: &str, task_id: &TaskId, words: [&str; 4]) -> [Self; 5] {
+    fn all_of(hour: &str, task_id: &TaskId, words: [&str; 4]) -> [Self; 6] {
         let day = hour.split('T').next().unwrap_or_default();
         let month = day.rsplit_once('-').map_or(day, |(month, _)| month);
-        let [alias, category, model, provider] = words;
         [
-            (Period::All, ""),
-            (Period::Month, month),
-            (Period::Day, day),
-            (Period::Hour, hour),
-            (Period::Task, task_id.as_str()),
+            (Period::All, "", words),
+            (Period::Month, month, words),
+            (Period::Day, day, words),
+            (Period::DayTotal, day, [""; 4]),
+            (Period::Hour, hour, words),
+            (Period::Task, task_id.as_str(), words),
         ]
-        .map(|(period, scope)| Self {
+        .map(|(period, scope, [alias, category, model, provider])| Self {
             period,
             scope: scope.to_owned(),
             alias: alias.to_owned(),
@@ -346,7 +356,8 @@ mod tests {
         assert_eq!(hour(noon), "2026-03-01T12");
         let task_id = "a".parse().unwrap();
         let scopes = SumKey::all_of(&hour(noon), &task_id, ["", "", "", ""]).map(|key| key.scope);
-        assert_eq!(scopes, ["", "2026-03", "2026-03-01", "2026-03-01T12", "a"]);
+        let day = "2026-03-01";
+        assert_eq!(scopes, ["", "2026-03", day, day, "2026-03-01T12", "a"]);
     }
 
     proptest! {

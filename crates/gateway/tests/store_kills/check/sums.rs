@@ -42,17 +42,20 @@ pub(crate) fn check(books: &Books, recount: &Recount, found: &mut Findings) {
 /// The rows that a call counts in.
 fn keys(call: &Columns) -> impl Iterator<Item = Vec<String>> {
     let hour = call["hour"].as_str();
+    let words = ["alias", "category", "model", "provider"].map(|name| call[name].clone());
+    let none = [const { String::new() }; 4];
     let periods = [
-        ("all", ""),
-        ("month", &hour[..7]),
-        ("day", &hour[..10]),
-        ("hour", hour),
-        ("task", call["task_id"].as_str()),
+        ("all", "", &words),
+        ("month", &hour[..7], &words),
+        ("day", &hour[..10], &words),
+        ("day_total", &hour[..10], &none),
+        ("hour", hour, &words),
+        ("task", call["task_id"].as_str(), &words),
     ];
-    periods.into_iter().map(|(period, scope)| {
-        let words = ["alias", "category", "model", "provider"].map(|name| call[name].clone());
-        [[period.to_owned(), scope.to_owned()].as_slice(), &words].concat()
-    })
+    let keys = periods.map(|(period, scope, words)| {
+        [[period.to_owned(), scope.to_owned()].as_slice(), words.as_slice()].concat()
+    });
+    keys.into_iter()
 }
 
 /// In the order of the columns; the cost in picodollars.
