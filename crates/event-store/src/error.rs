@@ -239,12 +239,17 @@ pub enum StoreError {
     UnfinishedCopy,
     /// A question about costs needs single calls that were removed.
     #[error(
-        "some calls of {when} were pruned, only sums by the hour are left of them; ask for whole hours"
+        "some calls of {when} were pruned, only sums by the hour are left of them; ask for whole hours, or of a task for all of it"
     )]
     Pruned {
         /// The hour, or the task.
         when: String,
     },
+    /// Another program, such as the Python version, wrote events that have no place in the log yet.
+    #[error(
+        "another program wrote into the database since it was last opened for writing; start `octo serve` on it once, which takes that in"
+    )]
+    NotAdopted,
     /// A sum does not fit its type.
     #[error(
         "the sum of costs or tokens does not fit 64 bits, ask for a shorter time or for more groups"

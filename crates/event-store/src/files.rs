@@ -58,7 +58,7 @@ pub(crate) fn sha256(content: &[u8]) -> String {
 }
 
 /// Makes a new name in a folder survive a power loss.
-fn sync_folder(dir: &Path) -> Result<(), StoreError> {
+pub(crate) fn sync_folder(dir: &Path) -> Result<(), StoreError> {
     // Only Unix lets a folder be opened and synced; elsewhere the rename itself has to do.
     if cfg!(unix) {
         let folder = File::open(dir).map_err(io_error("open the folder", dir))?;

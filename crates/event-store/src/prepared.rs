@@ -108,7 +108,12 @@ pub(crate) fn look_over(commit: &Commit, limits: ArtifactLimits) -> Result<(), S
             return invalid(format!("the idempotency key of its event {index} is empty"));
         }
     }
-    for artifact in &commit.artifacts {
+    for (index, artifact) in commit.artifacts.iter().enumerate() {
+        let id = &artifact.artifact_id;
+        let earlier = commit.artifacts.iter().take(index);
+        if earlier.into_iter().any(|other| other.artifact_id == *id) {
+            return invalid(format!("two of its artifacts are called {id}"));
+        }
         let size = u64::try_from(artifact.content.len()).unwrap_or(u64::MAX);
         if size > limits.max {
             return Err(StoreError::ArtifactTooLarge {

@@ -127,7 +127,7 @@ pub(crate) fn stored_event(row: &impl Row) -> Result<StoredEvent, StoreError> {
         let hash = row.bytes_or_null("hash")?;
         Ok(StoredEvent {
             event_id: row.text("event_id")?,
-            task_id: row.text("task_id")?,
+            task_id: parsed::<TaskId>(row, "task_id")?.to_string(),
             task_seq: row.number("task_seq")?,
             ts: row.text("ts")?,
             event_type: row.text("type")?,

@@ -2,7 +2,7 @@
 //! first appear, so that `$1` means the same to either.
 
 use crate::books::cover::Part;
-use crate::books::sums::{Period, hour};
+use crate::books::sums::{DOLLAR, Period, hour};
 use crate::{CostQuery, Dimension};
 use event_payloads::{TaskStatus, Timestamp};
 
@@ -39,6 +39,25 @@ pub(crate) const SUMS: [&str; 17] = [
     "cache_creation_tokens",
     "reasoning_tokens",
 ];
+
+/// What becomes of each of [`SUMS`] when a row of them is added to another, as an upsert says it. Picodollars
+/// carry into dollars, so that no number of calls makes either overflow.
+pub(crate) fn added_sums() -> String {
+    let both = |name| format!("(cost_sums.{name} + excluded.{name})");
+    let added = SUMS.map(|name| {
+        let carried = match name {
+            "cost_usd" => Some("cost_pico"),
+            "recorded_usd" => Some("recorded_pico"),
+            _ => None,
+        };
+        match (carried, name) {
+            (Some(pico), _) => format!("{name} = {} + {} / {DOLLAR}", both(name), both(pico)),
+            (None, "cost_pico" | "recorded_pico") => format!("{name} = {} % {DOLLAR}", both(name)),
+            (None, _) => format!("{name} = {}", both(name)),
+        }
+    });
+    added.join(", ")
+}
 
 /// What each of [`SUMS`] is, over rows of `model_calls` that have ended. Picodollars are split before they
 /// are summed, so that no number of calls makes a sum overflow.
@@ -164,7 +183,12 @@ pub(crate) fn prunable() -> String {
                                  AND model_calls.status = 'started'))
          SELECT count(*) AS tasks, CAST(coalesce(sum(top - kept), 0) AS BIGINT) AS events,
                 {} AS calls, {} AS artifacts
-         FROM going WHERE top > kept",
+         FROM going WHERE top > kept
+           AND NOT EXISTS (SELECT 1 FROM model_calls
+                           WHERE model_calls.task_id = going.task_id AND task_seq <= kept)
+           AND NOT EXISTS (SELECT 1 FROM events
+                           WHERE events.task_id = going.task_id AND task_seq <= kept
+                             AND type = 'ARTIFACT_CREATED')",
         terminal_states(),
         of("model_calls"),
         of("artifacts"),

@@ -8,7 +8,7 @@ use super::call::CallRow;
 use super::chain::Hash;
 use super::recount::Recounted;
 use super::sums::Changes;
-use crate::{Requester, Task, Verified};
+use crate::{Requester, StoreError, Task, Verified};
 
 /// How many problems are told in words; the others are counted.
 const TOLD: usize = 100;
@@ -81,6 +81,20 @@ impl Audit {
         self.shared.merge(shared);
     }
 
+    /// A task of which something that is kept can not be read. Its events count all the same.
+    pub(crate) fn unreadable(&mut self, done: Recounted, error: &StoreError) {
+        self.verified.tasks += 1;
+        self.verified.events += done.events;
+        self.verified.undecodable += done.undecodable;
+        self.verified.calls += u64::try_from(done.calls.len()).unwrap_or(u64::MAX);
+        for problem in done.problems {
+            self.problem(problem);
+        }
+        self.problem(error.to_string());
+        let (_, shared) = done.sums.split();
+        self.shared.merge(shared);
+    }
+
     fn task_row(&mut self, done: &Recounted, kept: &KeptTask) {
         let said = &done.task;
         let mut field = Field {
@@ -98,6 +112,7 @@ impl Audit {
             let pointer = pointer.map(ToString::to_string).unwrap_or_default();
             field.same("latest event", &latest.to_string(), &pointer);
         }
+        // Not `created_at`: the Python version took the time of the row a moment before that of the event.
         if let Some((_, created)) = &said.created {
             field.same("title", &created.title, &kept.task.title);
             field.same("thread_id", &created.thread_id, &kept.task.thread_id);

@@ -7,6 +7,8 @@ use crate::{CostQuery, Dimension};
 
 const HOUR: i64 = 3_600_000_000;
 const DAY: i64 = 24 * HOUR;
+/// 9999-12-31T23:00:00: no moment is later than the hour that begins here.
+const LAST: i64 = 253_402_297_200_000_000;
 
 /// A part of the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,7 +87,10 @@ impl Span {
             from: self.from.map(up),
             until: self.until.map(down),
         };
-        if inner.is_empty() {
+        // An empty middle is a step's edge inside the span: what is before and after it are two steps.
+        let reversed =
+            matches!((inner.from, inner.until), (Some(from), Some(until)) if from > until);
+        if reversed || inner.from.is_some_and(|from| from > LAST) {
             return None;
         }
         let edge = |from, until| match (from, until) {
@@ -264,6 +269,36 @@ mod tests {
     }
 
     #[test]
+    fn single_calls_are_never_those_of_two_hours() {
+        let query = CostQuery {
+            from: at("2026-03-01T12:30:00Z"),
+            to: at("2026-03-01T13:15:00Z"),
+            ..CostQuery::default()
+        };
+        assert_eq!(
+            shown(&query),
+            [
+                "calls 2026-03-01T12:30:00.000000+00:00..2026-03-01T13:00:00.000000+00:00",
+                "calls 2026-03-01T13:00:00.000000+00:00..2026-03-01T13:15:00.000000+00:00",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_end_of_the_calendar_is_not_the_beginning() {
+        let query = CostQuery {
+            from: at("9999-12-31T23:30:00Z"),
+            ..CostQuery::default()
+        };
+        assert_eq!(shown(&query), ["calls 9999-12-31T23:30:00.000000+00:00.."]);
+        let month = CostQuery {
+            from: at("9999-12-02T00:00:00Z"),
+            ..CostQuery::default()
+        };
+        assert_eq!(shown(&month), ["day_total 9999-12-02.."]);
+    }
+
+    #[test]
     fn open_ends_and_no_ends() {
         assert_eq!(shown(&CostQuery::default()), ["all .."]);
         let since = CostQuery {
@@ -287,9 +322,8 @@ mod tests {
         assert_eq!(shown(&nothing), [""; 0]);
     }
 
-    /// The moments that parts cover, in hours of a year, with the first and last as calls.
+    /// How many parts cover a moment.
     fn covers(parts: &[Part], micros: i64) -> usize {
-        let hour = hour(Timestamp::from_unix_micros(micros));
         let inside = |part: &&Part| match part {
             Part::Sums {
                 period,
@@ -299,7 +333,6 @@ mod tests {
                 let scope = scope(*period, micros);
                 from.as_ref().is_none_or(|from| *from <= scope)
                     && until.as_ref().is_none_or(|until| scope < *until)
-                    && !hour.is_empty()
             }
             Part::Calls { from, until } => {
                 let moment = Timestamp::from_unix_micros(micros);

@@ -15,6 +15,7 @@ use super::sums::Changes;
 use super::task::TaskRow;
 use crate::id::Monotonic;
 use crate::prepared::{Prepared, PreparedEvent};
+use crate::rows::to_sql;
 use crate::{Clock, Parent, StoreError};
 
 /// What a group of commits comes to, all of it to be written in one transaction.
@@ -241,7 +242,7 @@ impl<'a> Planner<'a> {
 
 impl Draft {
     fn change(&mut self, before: &CallRow, after: CallRow) {
-        self.sums.call(Some(before), &after);
+        self.sums.call(before, &after);
         self.calls.insert(after.id().clone(), after);
     }
 }
@@ -301,11 +302,10 @@ pub(crate) fn stored(
     position: u64,
     before: Hash,
 ) -> (StoredEvent, Hash) {
-    let sql = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     let mut stored = StoredEvent {
         event_id: event.event_id.to_string(),
         task_id: event.task_id.to_string(),
-        task_seq: sql(event.task_seq),
+        task_seq: to_sql(event.task_seq),
         ts: event.ts.to_string(),
         event_type: event.event_type.as_str().to_owned(),
         schema_version: i64::from(event.schema_version),
@@ -319,7 +319,7 @@ pub(crate) fn stored(
             .as_ref()
             .map(ToString::to_string),
         idempotency_key: event.causality.idempotency_key.clone(),
-        position: Some(sql(position)),
+        position: Some(to_sql(position)),
         hash: None,
     };
     let chain = stored.link(before);

@@ -39,7 +39,8 @@ pub(crate) struct Pruning {
 }
 
 impl Candidate<'_> {
-    /// What pruning it comes to; `None` if there is nothing to remove, or a call is still open.
+    /// What pruning it comes to; `None` if there is nothing to remove, a call is still open, or the start that
+    /// stays has calls or artifacts.
     ///
     /// The start of its log stays, up to the last event with an idempotency key: the same request must find
     /// the same task for ever.
@@ -58,7 +59,12 @@ impl Candidate<'_> {
         let Some(last) = self.events.last().filter(|last| last.task_seq > kept) else {
             return Ok(None);
         };
-        if self.calls.iter().any(CallRow::is_open) {
+        // What the start that stays speaks of has to stay too: such a task is left as it is.
+        let speaks = |event: &StoredEvent| {
+            event.task_seq <= kept && event.event_type == EventType::ArtifactCreated.as_str()
+        };
+        let stays = |call: &CallRow| call.is_open() || to_sql(call.task_seq) <= kept;
+        if self.calls.iter().any(stays) || self.events.iter().any(speaks) {
             return Ok(None);
         }
         let chain = last.hash.unwrap_or_default();

@@ -97,7 +97,7 @@ impl Recounted {
             if pruned.first_seq != self.task.last_seq + 1 {
                 self.problem(stored, "its tombstone does not follow what is left");
             }
-            expected = i64::try_from(pruned.last_seq + 1).unwrap_or(i64::MAX);
+            expected = i64::try_from(pruned.last_seq.saturating_add(1)).unwrap_or(i64::MAX);
             before = Hash::from_hex(&pruned.chain_hash).unwrap_or(before);
         }
         if stored.task_seq != expected {
@@ -115,8 +115,11 @@ impl Recounted {
             ),
             None => self.problem(stored, "it has no hash"),
         }
-        if stored.position.is_none() {
-            self.problem(stored, "it has no position in the log");
+        if stored.position.is_none_or(|position| position <= 0) {
+            self.problem(
+                stored,
+                "it has no position in the log that a reader would come to",
+            );
         }
         // The next is held against what is stored, so that one change is told once.
         let chain = stored.hash.unwrap_or(link);
@@ -148,7 +151,7 @@ impl Recounted {
                     let before = call.clone();
                     call.correct(correction);
                     let after = call.clone();
-                    self.sums.call(Some(&before), &after);
+                    self.sums.call(&before, &after);
                 }
             }
             Some(Payload::ArtifactCreated(created)) => {
@@ -175,7 +178,7 @@ impl Recounted {
         if let Some(call) = self.calls.get_mut(index) {
             let before = call.clone();
             call.end(event, ending);
-            self.sums.call(Some(&before), call);
+            self.sums.call(&before, call);
         }
     }
 

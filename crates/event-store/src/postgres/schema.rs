@@ -6,7 +6,7 @@ use super::failure::Failure;
 use crate::StoreError;
 
 /// The layout that this version reads and writes, in `octo_layout`.
-pub(crate) const LAYOUT: i64 = 1;
+pub(crate) const LAYOUT: i64 = 2;
 
 /// The tables of the SQLite layout, with the same names. What is compared or sorted has the collation
 /// `C`, so that both databases sort alike. Times and JSON are the texts that were recorded: the hash chain
@@ -146,8 +146,23 @@ CREATE TABLE gateways (
 ) WITH (fillfactor = 50);
 "#;
 
+/// A sum a day over all words, from those that there were.
+const DAY_TOTAL: &str = "
+INSERT INTO cost_sums (period, scope, alias, category, model, provider,
+     calls, calls_without_cost, fallback_calls, failed_calls, drift_calls,
+     estimated_calls, corrected_calls, cost_usd, cost_pico, recorded_usd,
+     recorded_pico, prompt_tokens, completion_tokens, total_tokens, cached_tokens,
+     cache_creation_tokens, reasoning_tokens)
+SELECT 'day_total', scope, '', '', '', '',
+     sum(calls), sum(calls_without_cost), sum(fallback_calls), sum(failed_calls), sum(drift_calls),
+     sum(estimated_calls), sum(corrected_calls), sum(cost_usd), sum(cost_pico), sum(recorded_usd),
+     sum(recorded_pico), sum(prompt_tokens), sum(completion_tokens), sum(total_tokens), sum(cached_tokens),
+     sum(cache_creation_tokens), sum(reasoning_tokens)
+FROM cost_sums WHERE period = 'day' GROUP BY scope;
+";
+
 /// The steps from one layout to the next.
-const STEPS: [&str; 1] = [FIRST];
+const STEPS: [&str; 2] = [FIRST, DAY_TOTAL];
 
 /// Names the lock under which a layout is made. `octo` in ASCII, and a number.
 const MIGRATION_LOCK: i64 = 0x6f63_746f_0000_0001;

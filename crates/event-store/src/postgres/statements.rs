@@ -1,12 +1,10 @@
 //! The statements that write: one a table, for any number of rows.
 
-use std::fmt::Write as _;
-
 use tokio_postgres::{Client, Statement};
 
 use super::failure::Failure;
 use super::feed::NOTIFY;
-use crate::sql::{EVENT_COLUMNS, SUM_KEY, SUMS};
+use crate::sql::{EVENT_COLUMNS, SUM_KEY, SUMS, added_sums};
 
 /// A table as a statement sees it: its columns with their types.
 type Layout = [(&'static str, &'static str)];
@@ -154,16 +152,11 @@ fn restore_tasks() -> String {
 fn add_sums() -> String {
     let keys = std::iter::repeat_n("text[]", 6);
     let rows = unnest(keys.chain(std::iter::repeat_n("int8[]", SUMS.len())));
-    let mut added = String::new();
-    for name in SUMS {
-        let comma = if added.is_empty() { "" } else { ", " };
-        // Writing to a string does not fail.
-        let _ = write!(added, "{comma}{name} = cost_sums.{name} + excluded.{name}");
-    }
     format!(
         "INSERT INTO cost_sums ({SUM_KEY}, {}) SELECT * FROM {rows}
-         ON CONFLICT ({SUM_KEY}) DO UPDATE SET {added}",
-        SUMS.join(", ")
+         ON CONFLICT ({SUM_KEY}) DO UPDATE SET {}",
+        SUMS.join(", "),
+        added_sums()
     )
 }
 

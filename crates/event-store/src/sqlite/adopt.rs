@@ -8,6 +8,12 @@ use crate::books::chain::Hash;
 use crate::rows;
 use crate::sql::EVENT_COLUMNS;
 
+/// True if there are events without a position.
+pub(crate) fn has_strangers(conn: &Connection) -> Result<bool, Failure> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM events WHERE position IS NULL)";
+    Ok(conn.query_row(sql, [], |row| row.get(0))?)
+}
+
 /// Gives events without a position their place: links task by task, positions in the order in which they
 /// were written. Says how many there were.
 ///
@@ -29,10 +35,15 @@ pub(crate) fn strangers(conn: &Connection) -> Result<usize, Failure> {
 /// Links the events of a task that have no hash to those before them.
 fn link(conn: &Connection, task_id: &str) -> Result<(), Failure> {
     let sql = format!("SELECT {EVENT_COLUMNS} FROM events WHERE task_id = ?1 ORDER BY task_seq");
-    let events = row::all(conn, &sql, [task_id], |row| rows::stored_event(row))?;
+    let events = row::all(conn, &sql, [task_id], |row| Ok(rows::stored_event(row)))?;
+    let readable = events.into_iter().filter_map(|event| {
+        event
+            .inspect_err(|error| tracing::warn!(%error, "event without a link of its chain"))
+            .ok()
+    });
     let mut chain = Hash::default();
     let mut update = conn.prepare_cached("UPDATE events SET hash = ?2 WHERE event_id = ?1")?;
-    for event in events {
+    for event in readable {
         let hash = match event.hash {
             Some(hash) => hash,
             None => {

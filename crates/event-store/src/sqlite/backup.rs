@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::failure::Failure;
 use super::{SqliteOptions, row};
-use crate::files::ArtifactFiles;
+use crate::files::{ArtifactFiles, io_error, sync_folder};
 use crate::rows;
 use crate::sql::ARTIFACT_COLUMNS;
 use crate::{Artifact, StoreError};
@@ -52,8 +52,6 @@ fn with_files(conn: &Connection) -> Result<Vec<Artifact>, Failure> {
 fn sync(path: &Path) -> Result<(), StoreError> {
     std::fs::File::open(path)
         .and_then(|file| file.sync_all())
-        .map_err(|error| StoreError::Io {
-            doing: format!("sync {}", path.display()),
-            source: Arc::new(error),
-        })
+        .map_err(io_error("sync", path))?;
+    path.parent().map_or(Ok(()), sync_folder)
 }

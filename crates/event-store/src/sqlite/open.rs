@@ -7,6 +7,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::mpsc;
 use ulid::Ulid;
 
+use super::adopt;
 use super::failure::Failure;
 use super::lock::DatabaseLock;
 use super::place::Place;
@@ -45,12 +46,13 @@ impl SqliteStore {
     /// Opens a database for reading while nobody writes to it: neither now nor until it is closed.
     ///
     /// # Errors
-    /// As [`open_read_only`](Self::open_read_only), and [`StoreError::InUse`] if another process has it open
-    /// for writing.
+    /// As [`open_read_only`](Self::open_read_only), [`StoreError::InUse`] if another process has it open for
+    /// writing, and [`StoreError::NotAdopted`].
     pub async fn open_at_rest(options: SqliteOptions) -> Result<Self, StoreError> {
         blocking(move || {
             let lock = DatabaseLock::share(&options.path)?;
             let store = open_read_only(&options)?;
+            refuse_strangers(&options)?;
             Ok(Self {
                 mode: Mode::ReadOnly { _lock: lock },
                 ..store
@@ -107,6 +109,15 @@ fn open_read_only(options: &SqliteOptions) -> Result<SqliteStore, StoreError> {
         Mode::ReadOnly { _lock: None },
         None,
     ))
+}
+
+/// Events that another program wrote have no place in the log yet: who reads that would leave them out.
+fn refuse_strangers(options: &SqliteOptions) -> Result<(), StoreError> {
+    let conn = readers::open(&options.path, options.busy_timeout)?;
+    match adopt::has_strangers(&conn)? {
+        true => Err(StoreError::NotAdopted),
+        false => Ok(()),
+    }
 }
 
 fn layout_of(options: &SqliteOptions) -> Result<i64, Failure> {

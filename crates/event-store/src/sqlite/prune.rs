@@ -9,13 +9,16 @@ use crate::books::prune::{Candidate, Pruning};
 use crate::id::Monotonic;
 use crate::rows;
 use crate::sql::{self, EVENT_COLUMNS};
-use crate::{Artifact, Clock, Pruned, Task};
+use crate::{Artifact, Clock, Pruned, StoreError, Task};
 
 /// How many tasks one transaction looks at.
 const TASKS: usize = 100;
 
 /// Where the next part of the work goes on: after the task that was created then.
 pub(crate) type Place = (String, String);
+
+/// A task with its place, if its row can be read.
+type Found = (Place, Result<Task, StoreError>);
 
 /// A part of the work.
 #[derive(Debug, Default)]
@@ -31,7 +34,8 @@ pub(crate) struct Part {
     pub(crate) head: u64,
 }
 
-/// Looks at some tasks after a place, and prunes those that ended before a moment.
+/// Looks at some tasks after a place, and prunes those that ended before a moment. One of which a row can not
+/// be read stays.
 pub(crate) fn some(
     conn: &Connection,
     before: Timestamp,
@@ -48,17 +52,23 @@ pub(crate) fn some(
         part.next = tasks.last().map(|(place, _)| place.clone());
     }
     for (_, task) in tasks {
-        one(conn, before, &task, &mut part, ids, clock)?;
+        let done = task
+            .map_err(Failure::from)
+            .and_then(|task| one(conn, before, &task, &mut part, ids, clock));
+        match done {
+            Err(Failure::Store(error)) => tracing::warn!(%error, "not pruned"),
+            done => done?,
+        }
     }
     Ok(part)
 }
 
-/// Tasks that ended before a moment, by their creation. A row that can not be read stays.
+/// Tasks that ended before a moment, by their creation.
 fn candidates(
     conn: &Connection,
     before: Timestamp,
     (created_at, task_id): &Place,
-) -> Result<Vec<(Place, Task)>, Failure> {
+) -> Result<Vec<Found>, Failure> {
     let sql = format!(
         "SELECT {} FROM tasks
          WHERE created_at < ?1 AND updated_at < ?1 AND status IN ({})
@@ -69,17 +79,13 @@ fn candidates(
     );
     let limit = i64::try_from(TASKS).unwrap_or(i64::MAX);
     let params = params![before.to_string(), created_at, task_id, limit];
-    let found = row::all(conn, &sql, params, |row| {
+    row::all(conn, &sql, params, |row| {
         let place = (
             row.get("created_at").unwrap_or_default(),
             row.get("task_id").unwrap_or_default(),
         );
         Ok((place, rows::task(row)))
-    })?;
-    let readable = found
-        .into_iter()
-        .filter_map(|(place, task)| Some((place, task.ok()?)));
-    Ok(readable.collect())
+    })
 }
 
 fn one(

@@ -4,13 +4,13 @@ use rusqlite::Connection;
 
 use super::failure::Failure;
 use super::write;
-use crate::Rebuilt;
 use crate::books::chain::StoredEvent;
 use crate::books::recount::{Recount, Recounted};
 use crate::books::sums::Changes;
 use crate::books::task::TaskRow;
 use crate::rows;
 use crate::sql::EVENT_COLUMNS;
+use crate::{Rebuilt, StoreError};
 
 /// Computes `model_calls` and the sums anew, and where each task's chain ends.
 pub(crate) fn calls(conn: &Connection) -> Result<Rebuilt, Failure> {
@@ -32,7 +32,12 @@ fn rebuild(conn: &Connection, say: impl Fn(&TaskRow) -> TaskRow) -> Result<Rebui
     conn.execute("DELETE FROM cost_sums", [])?;
     let mut rebuilt = Rebuilt::default();
     let mut shared = Changes::default();
-    walk(conn, |done| {
+    let mut unreadable = 0;
+    let left_out = |error: &StoreError| {
+        tracing::warn!(%error, "event left out of the projections");
+        unreadable += 1;
+    };
+    walk(conn, left_out, |done| {
         rebuilt.events += done.events;
         rebuilt.undecodable += done.undecodable;
         rebuilt.calls += rows::from_sql(i64::try_from(done.calls.len()).unwrap_or(i64::MAX));
@@ -45,16 +50,18 @@ fn rebuild(conn: &Connection, say: impl Fn(&TaskRow) -> TaskRow) -> Result<Rebui
         write::sums(conn, &own)
     })?;
     write::sums(conn, &shared)?;
+    rebuilt.undecodable += unreadable;
     Ok(rebuilt)
 }
 
-/// Goes over all events, task by task, each in its order.
+/// Goes over all events, task by task, each in its order; rows that are no events are told.
 pub(crate) fn walk(
     conn: &Connection,
+    unreadable: impl FnMut(&StoreError),
     mut task_done: impl FnMut(Recounted) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let mut recount = Recount::default();
-    each_event(conn, |stored| {
+    each_event(conn, unreadable, |stored| {
         recount.add(stored).map_or(Ok(()), &mut task_done)
     })?;
     recount.finish().map_or(Ok(()), task_done)
@@ -62,6 +69,7 @@ pub(crate) fn walk(
 
 fn each_event(
     conn: &Connection,
+    mut unreadable: impl FnMut(&StoreError),
     mut each: impl FnMut(&StoredEvent) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let mut statement = conn.prepare(&format!(
@@ -71,7 +79,7 @@ fn each_event(
     while let Some(row) = found.next()? {
         match rows::stored_event(row) {
             Ok(stored) => each(&stored)?,
-            Err(error) => tracing::warn!(%error, "event left out of the projections"),
+            Err(error) => unreadable(&error),
         }
     }
     Ok(())

@@ -11,7 +11,7 @@ use crate::{Rebuilt, StoreError};
 
 /// The layout that this version reads and writes, in `PRAGMA user_version`. Databases that the
 /// Python version made say 0, as new files do.
-pub(crate) const LAYOUT: i64 = 5;
+pub(crate) const LAYOUT: i64 = 6;
 
 /// The layout of existing installations: never renamed, never dropped, so that their own queries
 /// keep working.
@@ -164,7 +164,15 @@ pub(crate) fn layout(conn: &Connection) -> Result<i64, Failure> {
 }
 
 /// The steps from one layout to the next.
-const STEPS: [&[&str]; 5] = [&[BASE], &[CALLS], &[ESTIMATED], &[CORRECTIONS], &[LOG]];
+const STEPS: [&[&str]; 6] = [
+    &[BASE],
+    &[CALLS],
+    &[ESTIMATED],
+    &[CORRECTIONS],
+    &[LOG],
+    // A sum a day over all words: the rebuild after each change of the layout makes it.
+    &[],
+];
 
 /// Brings a database to today's layout, and events that another program wrote into the log; says what it
 /// read if there was something to do.

@@ -21,15 +21,23 @@ pub(crate) fn everything(
 ) -> Result<Verified, Failure> {
     let snapshot = conn.unchecked_transaction()?;
     let mut audit = Audit::default();
-    rebuild::walk(&snapshot, |done| {
-        progress.add(done.events);
-        match kept(&snapshot, &done) {
-            Ok(kept) => audit.task(done, &kept),
-            Err(Failure::Store(error)) => audit.problem(error.to_string()),
-            Err(error) => return Err(error),
-        }
-        Ok(())
-    })?;
+    let mut unreadable = Vec::new();
+    rebuild::walk(
+        &snapshot,
+        |error| unreadable.push(error.to_string()),
+        |done| {
+            progress.add(done.events);
+            match kept(&snapshot, &done) {
+                Ok(kept) => audit.task(done, &kept),
+                Err(Failure::Store(error)) => audit.unreadable(done, &error),
+                Err(error) => return Err(error),
+            }
+            Ok(())
+        },
+    )?;
+    for problem in unreadable {
+        audit.problem(problem);
+    }
     strangers(&snapshot, &mut audit)?;
     artifacts(&snapshot, files, &mut audit)?;
     let shared = sums(&snapshot, "period <> ?1", Period::Task.as_str())?;
@@ -87,7 +95,7 @@ fn strangers(conn: &Connection, audit: &mut Audit) -> Result<(), Failure> {
     let tasks: Vec<String> = conn
         .prepare(
             "SELECT task_id FROM tasks WHERE NOT EXISTS
-                 (SELECT 1 FROM events WHERE events.task_id = tasks.task_id) LIMIT 100",
+                 (SELECT 1 FROM events WHERE events.task_id = tasks.task_id)",
         )?
         .query_map([], |row| row.get(0))?
         .collect::<Result<_, _>>()?;

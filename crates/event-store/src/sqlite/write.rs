@@ -11,7 +11,7 @@ use crate::books::sums::{Changes, dollars};
 use crate::books::task::TaskRow;
 use crate::prepared::PreparedArtifact;
 use crate::rows::to_sql;
-use crate::sql::{SUM_KEY, SUMS};
+use crate::sql::{self, SUM_KEY, SUMS};
 use crate::{Requester, StoreError, Tokens};
 
 /// Tasks first: events refer to them.
@@ -67,6 +67,13 @@ pub(crate) fn task(conn: &Connection, task_id: &TaskId, task: &TaskRow) -> Resul
             .execute([task_id.as_str(), status.as_str()])?;
     }
     let Some((updated_at, latest)) = &task.latest else {
+        // None of its events can be read; the next one stands behind them all the same.
+        conn.prepare_cached("UPDATE tasks SET last_seq = ?2, chain = ?3 WHERE task_id = ?1")?
+            .execute(params![
+                task_id.as_str(),
+                to_sql(task.last_seq),
+                &task.chain.0[..]
+            ])?;
         return Ok(());
     };
     conn.prepare_cached(
@@ -240,13 +247,12 @@ fn add_sums() -> String {
     let places: Vec<String> = (1..=SUMS.len() + 6)
         .map(|index| format!("?{index}"))
         .collect();
-    let added = SUMS.map(|name| format!("{name} = {name} + excluded.{name}"));
     format!(
         "INSERT INTO cost_sums ({SUM_KEY}, {}) VALUES ({})
          ON CONFLICT ({SUM_KEY}) DO UPDATE SET {}",
         SUMS.join(", "),
         places.join(", "),
-        added.join(", ")
+        sql::added_sums()
     )
 }
 

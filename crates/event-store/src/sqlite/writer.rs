@@ -81,6 +81,13 @@ struct Failed {
     in_doubt: bool,
 }
 
+impl Failed {
+    /// True if it can be the fault of one commit: not if the disk fails, or somebody else has the database.
+    const fn is_of_one(&self) -> bool {
+        !self.in_doubt && !matches!(self.error, StoreError::Io { .. } | StoreError::Busy { .. })
+    }
+}
+
 impl From<Failed> for StoreError {
     fn from(failed: Failed) -> Self {
         failed.error
@@ -132,9 +139,9 @@ impl Writer {
                 self.hub.reach(head);
                 results
             }
-            // The first commit that the full disk has no room for takes the whole transaction with
-            // it; smaller ones may still fit.
-            Err(failed) if failed.error.is_full() && group.len() > 1 => {
+            // One that the full disk has no room for, or whose task is damaged, takes the whole
+            // transaction with it; the others may be good.
+            Err(failed) if failed.is_of_one() && group.len() > 1 => {
                 for append in group {
                     self.record(vec![append]);
                 }

@@ -7,7 +7,7 @@ use event_store::{
 
 use crate::desk::{Desk, usd};
 use crate::ended;
-use crate::events::{failed, moved, started};
+use crate::events::{failed, message, moved, started};
 use crate::house::{House, NOON};
 
 const DAY: i64 = 86_400_000_000;
@@ -160,6 +160,28 @@ pub(crate) async fn a_call_that_is_open_keeps_its_task_from_being_pruned(house: 
     assert_eq!(pruned, Default::default());
 }
 
+pub(crate) async fn a_task_whose_start_has_to_stay_with_a_call_stays_whole(house: &House) {
+    let desk = house.open().await;
+    let store = desk.store.as_ref();
+    let task_id = desk.running().await;
+    desk.ended(&task_id, &known("0.25")).await;
+    let end = vec![
+        message("b").key("later"),
+        moved(TaskStatus::Running, TaskStatus::Succeeded),
+    ];
+    desk.append(&task_id, end).await;
+    let before_sums = sums(store).await;
+    let far = Timestamp::from_unix_micros(NOON + 100 * DAY);
+    assert_eq!(store.prunable(far).await.unwrap().tasks, 0);
+    assert_eq!(
+        store.prune(far, &Progress::default()).await.unwrap().tasks,
+        0
+    );
+    store.rebuild().await.unwrap();
+    assert_eq!(sums(store).await, before_sums);
+    assert_eq!(problems(store).await, [""; 0]);
+}
+
 pub(crate) async fn single_calls_that_were_pruned_are_not_counted_as_none(house: &House) {
     let desk = house.open().await;
     let old = ended(&desk, "old", &known("0.25")).await;
@@ -174,6 +196,13 @@ pub(crate) async fn single_calls_that_were_pruned_are_not_counted_as_none(house:
         ..CostQuery::default()
     };
     let error = desk.store.cost_rollup(half_an_hour).await.unwrap_err();
+    assert!(matches!(error, StoreError::Pruned { .. }), "{error}");
+    let over_the_hour = CostQuery {
+        from: Some(Timestamp::from_unix_micros(NOON - DAY / 48)),
+        to: Some(Timestamp::from_unix_micros(NOON + DAY / 96)),
+        ..CostQuery::default()
+    };
+    let error = desk.store.cost_rollup(over_the_hour).await.unwrap_err();
     assert!(matches!(error, StoreError::Pruned { .. }), "{error}");
     let by_day_of_a_task = CostQuery {
         task: Some(old.clone()),

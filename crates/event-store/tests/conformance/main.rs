@@ -55,6 +55,7 @@ macro_rules! each_test {
             pruning_keeps_sums_chains_and_keys,
             an_overview_counts_what_is_there,
             a_call_that_is_open_keeps_its_task_from_being_pruned,
+            a_task_whose_start_has_to_stay_with_a_call_stays_whole,
             single_calls_that_were_pruned_are_not_counted_as_none,
             a_copy_is_the_same_and_goes_on_where_it_was,
             a_log_that_was_pruned_since_is_not_the_one_that_was_copied,

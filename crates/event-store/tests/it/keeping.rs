@@ -1,11 +1,12 @@
 //! Checked, pruned, backed up, copied.
 
 use event_payloads::{Cost, CostSource, TaskId, Timestamp};
-use event_store::{EventStore, Progress, SqliteStore, StoreError};
+use event_store::{EventStore, LogQuery, NewArtifact, Progress, SqliteStore, StoreError};
 use tempfile::TempDir;
 
 use crate::desk::{Desk, NOON, options};
 use crate::ended;
+use crate::events::{commit, message};
 
 const DAY: i64 = 86_400_000_000;
 
@@ -95,6 +96,19 @@ async fn every_change_behind_our_back_is_found() {
             "SHA-256",
         ),
         ("DELETE FROM artifacts", "is spoken of and not there"),
+        (
+            "UPDATE events SET payload = x'00' WHERE task_seq = 7",
+            "its last_seq is `7`, by its events it is `6`",
+        ),
+        (
+            "INSERT INTO events (event_id, task_id, task_seq, ts, type, actor, payload)
+             VALUES ('e', 'a b', 1, '', '', '', '')",
+            "its task_id",
+        ),
+        (
+            "UPDATE events SET position = -5 WHERE task_seq = 2",
+            "it has no position in the log that a reader would come to",
+        ),
         (
             "INSERT INTO tasks (task_id, created_at, updated_at) VALUES ('z', '', '')",
             "task z has a row and no events",
@@ -192,4 +206,102 @@ async fn the_files_of_what_is_pruned_go_with_it() {
         .unwrap();
     let files = std::fs::read_dir(desk.dir.path().join("artifacts")).unwrap();
     assert_eq!(files.count(), 2, "the new task's folder, and what waits");
+}
+
+#[tokio::test]
+async fn a_row_that_can_not_be_read_accuses_nobody_else() {
+    let desk = Desk::new().await;
+    ended(&desk, "one", &known("0.25")).await;
+    ended(&desk, "two", &known("0.5")).await;
+    let change = "UPDATE tasks SET requester = 'x' WHERE title IS NOT NULL
+                  AND task_id = (SELECT min(task_id) FROM tasks)";
+    desk.sql().execute(change, []).unwrap();
+    let problems = problems(desk.store.as_ref()).await;
+    assert_eq!(problems.len(), 1, "{problems:#?}");
+    assert!(problems[0].contains("its requester"), "{problems:#?}");
+}
+
+#[tokio::test]
+async fn a_damaged_task_takes_nothing_from_those_that_share_its_transaction() {
+    let desk = Desk::new().await;
+    let damaged = desk.running().await;
+    let good = running(&desk, 8).await;
+    let sql = desk.sql();
+    sql.execute(
+        "UPDATE tasks SET status = 'DONE' WHERE task_id = ?1",
+        [damaged.as_str()],
+    )
+    .unwrap();
+    // While the database is held, commits gather.
+    sql.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut appends = tokio::task::JoinSet::new();
+    for task_id in good.iter().chain([&damaged]).cloned() {
+        let store = std::sync::Arc::clone(&desk.store);
+        appends.spawn(async move {
+            let commit = commit(&task_id, vec![message("a")]);
+            (task_id, store.append(commit).await)
+        });
+    }
+    tokio::task::yield_now().await;
+    sql.execute_batch("COMMIT").unwrap();
+    for (task_id, outcome) in appends.join_all().await {
+        assert_eq!(outcome.is_err(), task_id == damaged, "{outcome:?}");
+    }
+}
+
+/// So many tasks that run.
+async fn running(desk: &Desk, count: usize) -> Vec<TaskId> {
+    let mut tasks = Vec::new();
+    for _ in 0..count {
+        tasks.push(desk.running().await);
+    }
+    tasks
+}
+
+#[tokio::test]
+async fn what_another_program_wrote_is_taken_in_before_it_is_copied() {
+    let desk = Desk::new().await;
+    ended(&desk, "one", &known("0.25")).await;
+    desk.store.close().await.unwrap();
+    let change = "UPDATE events SET position = NULL, hash = NULL WHERE task_seq = 7";
+    desk.sql().execute(change, []).unwrap();
+    let options = || options(desk.dir.path());
+    let error = SqliteStore::open_at_rest(options()).await.unwrap_err();
+    assert!(matches!(error, StoreError::NotAdopted), "{error}");
+    let again = SqliteStore::open(options()).await.unwrap();
+    assert_eq!(problems(&again).await, [""; 0]);
+    again.close().await.unwrap();
+    SqliteStore::open_at_rest(options()).await.unwrap();
+}
+
+#[tokio::test]
+async fn followers_pass_an_event_that_nobody_can_read() {
+    let desk = Desk::new().await;
+    ended(&desk, "one", &known("0.25")).await;
+    let change = "UPDATE events SET ts = 'once' WHERE task_seq = 2";
+    desk.sql().execute(change, []).unwrap();
+    let query = LogQuery {
+        limit: 99,
+        ..LogQuery::default()
+    };
+    let page = desk.store.log(query).await.unwrap();
+    assert_eq!((page.events.len(), page.next, page.caught_up), (6, 7, true));
+}
+
+#[tokio::test]
+async fn two_artifacts_of_one_name_are_refused() {
+    let desk = Desk::new().await;
+    let task_id = desk.running().await;
+    let artifact = NewArtifact {
+        artifact_id: desk.ids.artifact_id(),
+        name: "llm-response".to_owned(),
+        description: String::new(),
+        mime: "text/plain".to_owned(),
+        content: vec![b'x'; 9_000],
+    };
+    let twice = commit(&task_id, vec![message("a")])
+        .artifact(artifact.clone())
+        .artifact(artifact);
+    let error = desk.store.append(twice).await.unwrap_err();
+    assert!(matches!(error, StoreError::InvalidCommit { .. }), "{error}");
 }
