@@ -238,11 +238,11 @@ pub(crate) fn task(row: &impl Row) -> Result<Task, StoreError> {
     })
 }
 
-/// The tasks of a list that can be read. One damaged row must not take all others with it; asked for by
-/// its name it gives its error.
-pub(crate) fn readable(tasks: Vec<Result<Task, StoreError>>) -> Vec<Task> {
-    let read = tasks.into_iter().filter_map(|task| {
-        task.inspect_err(|error| tracing::warn!(%error, "task left out of a list"))
+/// What can be read of a list. One damaged row must not take all others with it; asked for by its name it
+/// gives its error.
+pub(crate) fn readable<T>(rows: Vec<Result<T, StoreError>>) -> Vec<T> {
+    let read = rows.into_iter().filter_map(|row| {
+        row.inspect_err(|error| tracing::warn!(%error, "row left out of a list"))
             .ok()
     });
     read.collect()

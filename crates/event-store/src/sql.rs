@@ -132,7 +132,8 @@ pub(crate) const POSITION: &str =
 pub(crate) const HEAD: &str = "SELECT coalesce(max(position), 0) AS head FROM events";
 pub(crate) const CURSOR: &str = "SELECT position FROM log_cursors WHERE reader = $1";
 pub(crate) const SAVE_CURSOR: &str = "INSERT INTO log_cursors (reader, position) VALUES ($1, $2)
-     ON CONFLICT (reader) DO UPDATE SET position = excluded.position";
+     ON CONFLICT (reader) DO UPDATE SET position = excluded.position
+         WHERE excluded.position > log_cursors.position";
 
 pub(crate) fn artifacts() -> String {
     format!("SELECT {ARTIFACT_COLUMNS} FROM artifacts WHERE task_id = $1 ORDER BY ts, artifact_id")
@@ -199,9 +200,25 @@ pub(crate) const OPEN_COLUMNS: &str =
     "call_id, task_id, started_at, alias, category, runtime_group";
 
 pub(crate) fn open_calls() -> String {
+    unfinished_calls("")
+}
+
+/// Calls without an end that a condition picks.
+pub(crate) fn unfinished_calls(whose: &str) -> String {
     format!(
-        "SELECT {OPEN_COLUMNS} FROM model_calls WHERE status = 'started'
+        "SELECT {OPEN_COLUMNS} FROM model_calls WHERE status = 'started' {whose}
          ORDER BY started_at, call_id"
+    )
+}
+
+/// Tasks that have not come to a call, and those of calls without an end, that a condition picks.
+pub(crate) fn unfinished_tasks(whose: &str) -> String {
+    format!(
+        "SELECT {TASK_COLUMNS} FROM tasks
+         WHERE status IN ('CREATED', 'RUNNING') {whose}
+           AND (status = 'CREATED'
+                OR task_id IN (SELECT task_id FROM model_calls WHERE status = 'started'))
+         ORDER BY created_at, task_id"
     )
 }
 

@@ -72,6 +72,10 @@ pub trait EventStore: fmt::Debug + Send + Sync {
     /// gone. Where one program alone may write, that is all that was there when it opened the store.
     async fn orphans(&self) -> Result<Orphans, StoreError>;
 
+    /// What this program recorded and has no end yet: open calls, and tasks that never came to a call. Some of
+    /// it is worked on; the caller knows what.
+    async fn unfinished(&self) -> Result<Orphans, StoreError>;
+
     /// True if other programs may write too: then [`orphans`](Self::orphans) can come at any time.
     fn is_shared(&self) -> bool;
 
@@ -87,7 +91,8 @@ pub trait EventStore: fmt::Debug + Send + Sync {
     /// never did.
     async fn cursor(&self, reader: &str) -> Result<u64, StoreError>;
 
-    /// Keeps how far a reader of the log has come.
+    /// Keeps how far a reader of the log has come. It never goes back: of two programs that read for one
+    /// reader, the one that is further counts.
     async fn save_cursor(&self, reader: &str, position: u64) -> Result<(), StoreError>;
 
     /// Adds calls up, one row a group in the order of the group's values. Without groups it is one

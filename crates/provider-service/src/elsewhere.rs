@@ -1,9 +1,10 @@
 //! What other gateways on the same store do to a task that is worked on here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use event_payloads::TaskId;
-use event_store::{EventStore, Live, StoreError, Subscription};
+use event_store::{EventStore, Live, Subscription};
 use tokio_util::sync::CancellationToken;
 
 use crate::TaskService;
@@ -39,7 +40,7 @@ async fn end(store: &Arc<dyn EventStore>, task_id: &TaskId, mut events: Subscrip
         match events.next().await {
             Some(Ok(Live::Event(event))) if event.is_final() => return,
             // Too slow: the store knows.
-            Some(Err(_)) if has_ended(store, task_id).await.unwrap_or(false) => return,
+            Some(Err(_)) if has_ended(store, task_id).await => return,
             Some(_) => {}
             // The store is closed: nothing more will be heard.
             None => return std::future::pending().await,
@@ -47,7 +48,16 @@ async fn end(store: &Arc<dyn EventStore>, task_id: &TaskId, mut events: Subscrip
     }
 }
 
-async fn has_ended(store: &Arc<dyn EventStore>, task_id: &TaskId) -> Result<bool, StoreError> {
-    let task = store.task(task_id).await?;
-    Ok(task.is_some_and(|task| task.status.is_terminal()))
+/// Asks until there is an answer: the event that was missed does not come again.
+async fn has_ended(store: &Arc<dyn EventStore>, task_id: &TaskId) -> bool {
+    loop {
+        match store.task(task_id).await {
+            Ok(task) => return task.is_some_and(|task| task.status.is_terminal()),
+            Err(error) if error.is_closed() => return false,
+            Err(error) => {
+                tracing::warn!(%task_id, %error, "cannot see yet whether a task has ended");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+    }
 }

@@ -44,6 +44,7 @@ mod listener;
 mod live;
 mod llm;
 mod message;
+mod overtaken;
 mod recovery;
 mod reprice;
 mod settle;
@@ -56,6 +57,6 @@ pub use direct::{DirectAnswer, DirectCall, DirectError, DirectStream, StreamPart
 pub use fallback::{CallError, FallbackManager, FallbackPolicy};
 pub use llm::LlmService;
 pub use message::{Message, SubmitError, Submitted};
-pub use recovery::Recovered;
+pub use recovery::{Recovered, Suspects};
 pub use reprice::{Correction, RepriceQuery, Repriced, reprice};
 pub use task::{CancelError, TaskService};

@@ -50,6 +50,11 @@ impl LiveTasks {
         }
     }
 
+    /// True if there is work on a task.
+    pub(crate) fn has(&self, task_id: &TaskId) -> bool {
+        self.lock().contains_key(task_id)
+    }
+
     /// Tells the task's work to stop, and waits until all of it has. Nothing to do if there is none.
     pub(crate) async fn cancel(&self, task_id: &TaskId) {
         let Some(mut count) = self.lock().get(task_id).map(|work| {

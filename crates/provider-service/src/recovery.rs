@@ -1,9 +1,9 @@
 //! After a crash: what was left open is closed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use event_payloads::{Actor, ModelCallFailed, Payload, StateTransition, TaskId, TaskStatus};
-use event_store::{Commit, EventStore, NewEvent, OpenCall, Parent, StoreError, Task};
+use event_store::{Commit, EventStore, NewEvent, OpenCall, Orphans, Parent, StoreError, Task};
 
 use crate::call::unknown_cost;
 use crate::task::SESSION_CHANNEL;
@@ -20,11 +20,33 @@ pub struct Recovered {
     pub tasks: usize,
 }
 
-/// Closes every call as FAILED that nobody works on any more, and with it its task.
+/// What was found unfinished and worked on by nobody, the last time.
+#[derive(Debug, Default)]
+pub struct Suspects(HashSet<String>);
+
+impl Suspects {
+    /// What was found the last time as well. One look alone can meet a task between two of its steps.
+    pub(crate) fn seen_again(&mut self, found: Orphans) -> Orphans {
+        let before = std::mem::take(&mut self.0);
+        let mut again = |id: &str| {
+            self.0.insert(id.to_owned());
+            before.contains(id)
+        };
+        let Orphans {
+            mut calls,
+            mut tasks,
+        } = found;
+        calls.retain(|call| again(call.call_id.as_str()));
+        tasks.retain(|task| again(task.task_id.as_str()));
+        Orphans { calls, tasks }
+    }
+}
+
+/// Closes every call as FAILED that nobody works on any more, and with it its task. What can not be closed
+/// is logged; the next look finds it again.
 ///
 /// Several gateways on one store may come to the same call at the same moment: one of them closes it.
-pub(crate) async fn recover(store: &dyn EventStore) -> Result<Recovered, StoreError> {
-    let orphans = store.orphans().await?;
+pub(crate) async fn close_all(store: &dyn EventStore, orphans: Orphans) -> Recovered {
     let mut dangling: BTreeMap<TaskId, Vec<OpenCall>> = BTreeMap::new();
     for call in orphans.calls {
         dangling.entry(call.task_id.clone()).or_default().push(call);
@@ -38,36 +60,37 @@ pub(crate) async fn recover(store: &dyn EventStore) -> Result<Recovered, StoreEr
         let failed = calls.iter().map(interrupted);
         let end = unfinished.remove(&task_id).and_then(|task| ending(&task));
         let tasks = usize::from(end.is_some());
-        if close(store, task_id, failed.chain(end)).await? {
+        if close(store, task_id, failed.chain(end)).await {
             recovered.calls += calls.len();
             recovered.tasks += tasks;
         }
     }
     for (task_id, task) in unfinished {
         let Some(end) = ending(&task) else { continue };
-        recovered.tasks += usize::from(close(store, task_id, [end]).await?);
+        recovered.tasks += usize::from(close(store, task_id, [end]).await);
     }
-    Ok(recovered)
+    recovered
 }
 
-/// False if somebody else was there first: that gateway closed it, or it ended by itself after all. What is
-/// still open then is found the next time.
+/// False if somebody else was there first, or it can not be written. What is still open then is found the
+/// next time.
 async fn close(
     store: &dyn EventStore,
     task_id: TaskId,
     events: impl IntoIterator<Item = NewEvent>,
-) -> Result<bool, StoreError> {
+) -> bool {
     let commit = Commit::new(task_id.clone());
-    match store
-        .append(events.into_iter().fold(commit, Commit::event))
-        .await
-    {
-        Ok(_) => Ok(true),
+    let commit = events.into_iter().fold(commit, Commit::event);
+    match store.append(commit).await {
+        Ok(_) => true,
         Err(StoreError::CallAlreadyEnded { .. } | StoreError::IllegalTransition { .. }) => {
             tracing::debug!(%task_id, "closed by somebody else at the same moment");
-            Ok(false)
+            false
         }
-        Err(error) => Err(error),
+        Err(error) => {
+            tracing::error!(%task_id, %error, "what was left open can not be closed yet");
+            false
+        }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use event_payloads::Event;
-use event_store::{Commit, EventStore, StoreError};
+use event_payloads::{Event, EventId, EventType};
+use event_store::{Commit, EventStore, Parent, StoreError};
 
 /// Pauses before each further try: 50 ms, doubled up to 5 s, about a minute in all.
 const TRIES: u32 = 18;
@@ -12,7 +12,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Appends a commit that must not be lost: a full disk or a locked database is waited out.
 ///
-/// When it does not pass, the call stays open in the store, and the next start closes it.
+/// When it does not pass, the call stays open in the store until the next look at what is left over closes
+/// it. A call that somebody else has ended meanwhile is refused: that end is not this one.
 pub(crate) async fn append_surely(
     store: &dyn EventStore,
     commit: Commit,
@@ -21,7 +22,11 @@ pub(crate) async fn append_surely(
     for tries in 0..TRIES - 1 {
         match store.append(commit.clone()).await {
             // An earlier try was recorded after all, although the storage said that it had failed.
-            Err(StoreError::CallAlreadyEnded { .. }) if tries > 0 => return Ok(Vec::new()),
+            Err(StoreError::CallAlreadyEnded { .. })
+                if tries > 0 && is_recorded(store, &commit).await? =>
+            {
+                return Ok(Vec::new());
+            }
             Err(error) if !error.is_refusal() && !error.is_closed() => {
                 let task_id = &commit.task_id;
                 tracing::error!(%task_id, %error, "cannot record the end of a call yet, trying again");
@@ -32,4 +37,52 @@ pub(crate) async fn append_surely(
         }
     }
     store.append(commit).await
+}
+
+/// How many events are read at once.
+const PAGE: usize = 256;
+
+/// True if the end of a call that a commit holds is the one that the log has.
+async fn is_recorded(store: &dyn EventStore, commit: &Commit) -> Result<bool, StoreError> {
+    for event in &commit.events {
+        let kind = event.payload.event_type();
+        let Parent::Event(call_id) = &event.parent else {
+            continue;
+        };
+        if !is_end(&kind) {
+            continue;
+        }
+        let recorded = end_of(store, call_id).await?;
+        let ours = event.payload.to_json().ok();
+        return Ok(recorded.is_some_and(|end| end.event_type == kind && Some(end.payload) == ours));
+    }
+    Ok(false)
+}
+
+const fn is_end(kind: &EventType) -> bool {
+    matches!(
+        kind,
+        EventType::ModelCallCompleted | EventType::ModelCallFailed
+    )
+}
+
+/// The event that ended a call.
+async fn end_of(store: &dyn EventStore, call_id: &EventId) -> Result<Option<Event>, StoreError> {
+    let Some(start) = store.position(call_id).await? else {
+        return Ok(None);
+    };
+    let mut seq = start.task_seq;
+    loop {
+        let page = store.events(&start.task_id, seq, PAGE).await?;
+        let Some(last) = page.last() else {
+            return Ok(None);
+        };
+        seq = last.task_seq;
+        let end = page.into_iter().find(|event| {
+            is_end(&event.event_type) && event.causality.parent_event_id.as_ref() == Some(call_id)
+        });
+        if end.is_some() {
+            return Ok(end);
+        }
+    }
 }

@@ -17,7 +17,8 @@ use crate::listener::Followers;
 use crate::live::{LiveTasks, LiveWork};
 use crate::llm::Stop;
 use crate::message::transition;
-use crate::recovery::{Recovered, recover};
+use crate::overtaken::LateCost;
+use crate::recovery::{Recovered, Suspects, close_all};
 use crate::settle::append_surely;
 use crate::{FallbackPolicy, Limits, LlmService, Message, SubmitError, Submitted};
 
@@ -103,12 +104,28 @@ impl TaskService {
     }
 
     /// Closes what programs left open that are gone. To be called before the first request, and again and
-    /// again where several share a store ([`EventStore::is_shared`]).
+    /// again where several share a store ([`EventStore::is_shared`]). What can not be closed is logged and left
+    /// for the next time.
     ///
     /// # Errors
-    /// The store can not be read or written.
+    /// The store can not be read.
     pub async fn recover(&self) -> Result<Recovered, StoreError> {
-        recover(self.store.as_ref()).await
+        let orphans = self.store.orphans().await?;
+        Ok(close_all(self.store.as_ref(), orphans).await)
+    }
+
+    /// Closes what this program itself left open: a call whose end could not be recorded, a task whose
+    /// recording was in doubt and that nobody runs. What was found the last time too, and is worked on by
+    /// nobody here, is closed.
+    ///
+    /// # Errors
+    /// The store can not be read.
+    pub async fn close_abandoned(&self, suspects: &mut Suspects) -> Result<Recovered, StoreError> {
+        let mut left = self.store.unfinished().await?;
+        left.calls.retain(|call| !self.live.has(&call.task_id));
+        left.tasks.retain(|task| !self.live.has(&task.task_id));
+        let abandoned = suspects.seen_again(left);
+        Ok(close_all(self.store.as_ref(), abandoned).await)
     }
 
     /// Takes a message: its task is on disk when this returns, and runs in the background.
@@ -209,7 +226,7 @@ impl TaskService {
             .stream(&planned, FallbackPolicy::Allow, &stop, &mut followers);
         let end = calling.await.end;
         drop(turn);
-        // What could not be recorded is logged; the next start closes it.
+        // What could not be recorded is logged, and closed when it is found left over.
         let _ = self
             .record_end(&task_id, &planned, started, &end, true)
             .await;
@@ -240,6 +257,7 @@ impl TaskService {
         owns_task: bool,
     ) -> Result<(), StoreError> {
         let record = planned.ended(started, end, self.llm.summary_max_bytes);
+        let late = LateCost::of(&record.events);
         let mut commit = record
             .events
             .into_iter()
@@ -257,8 +275,12 @@ impl TaskService {
             }
             outcome => outcome,
         };
+        if let (Err(StoreError::CallAlreadyEnded { call_id, .. }), Some(late)) = (&outcome, late) {
+            let store = self.store.as_ref();
+            late.tell(store, task_id, call_id).await?;
+        }
         outcome.map(drop).inspect_err(|error| {
-            tracing::error!(%task_id, %error, "the end of a call could not be recorded; the next start closes it");
+            tracing::error!(%task_id, %error, "the end of a call could not be recorded");
         })
     }
 
@@ -280,7 +302,7 @@ impl TaskService {
             // Somebody else ended it meanwhile.
             Ok(_) | Err(StoreError::IllegalTransition { .. }) => {}
             Err(error) => {
-                tracing::error!(%task_id, %error, "the end of a task could not be recorded; the next start closes it");
+                tracing::error!(%task_id, %error, "the end of a task could not be recorded");
             }
         }
     }

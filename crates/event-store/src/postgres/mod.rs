@@ -197,6 +197,10 @@ impl EventStore for PostgresStore {
         lease::orphans(&self.readers, &self.lease).await
     }
 
+    async fn unfinished(&self) -> Result<Orphans, StoreError> {
+        self.readers.unfinished(&self.lease.gateway_id).await
+    }
+
     fn is_shared(&self) -> bool {
         true
     }

@@ -10,8 +10,8 @@ use crate::files;
 use crate::rows::{self, Problem, Row as _, corrupt, from_sql, to_sql};
 use crate::sql;
 use crate::{
-    Artifact, Call, CostQuery, CostRow, LogQuery, OpenCall, Overview, Position, Pruned, StoreError,
-    Task, TaskQuery,
+    Artifact, Call, CostQuery, CostRow, LogQuery, OpenCall, Orphans, Overview, Position, Pruned,
+    StoreError, Task, TaskQuery,
 };
 
 fn limit(rows: usize) -> i64 {
@@ -120,6 +120,17 @@ impl Readers {
     pub(crate) async fn calls(&self, task_id: &TaskId) -> Result<Vec<Call>, StoreError> {
         let rows = self.query(&sql::calls(), &[&task_id.as_str()]).await?;
         all(&rows, |row| Ok(rows::call(row)?.call))
+    }
+
+    /// What this program recorded and has no end yet.
+    pub(crate) async fn unfinished(&self, own: &str) -> Result<Orphans, StoreError> {
+        let whose = "AND owner = $1";
+        let calls = self.query(&sql::unfinished_calls(whose), &[&own]).await?;
+        let tasks = self.query(&sql::unfinished_tasks(whose), &[&own]).await?;
+        Ok(Orphans {
+            calls: rows::readable(calls.iter().map(rows::open_call).collect()),
+            tasks: rows::readable(tasks.iter().map(rows::task).collect()),
+        })
     }
 
     pub(crate) async fn open_calls(&self) -> Result<Vec<OpenCall>, StoreError> {

@@ -209,6 +209,10 @@ impl EventStore for SqliteStore {
             .await
     }
 
+    async fn unfinished(&self) -> Result<Orphans, StoreError> {
+        self.readers.run(read::unfinished).await
+    }
+
     fn is_shared(&self) -> bool {
         false
     }

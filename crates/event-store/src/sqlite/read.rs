@@ -53,7 +53,20 @@ pub(crate) fn orphans(conn: &Connection, until: u64) -> Result<Orphans, Failure>
     );
     Ok(Orphans {
         tasks: readable(conn, &tasks, [to_sql(until)])?,
-        calls: row::all(conn, &calls, [to_sql(until)], |row| rows::open_call(row))?,
+        calls: rows::readable(row::all(conn, &calls, [to_sql(until)], |row| {
+            Ok(rows::open_call(row))
+        })?),
+    })
+}
+
+/// Calls without an end, their tasks, and tasks that never came to a call.
+pub(crate) fn unfinished(conn: &Connection) -> Result<Orphans, Failure> {
+    let calls = row::all(conn, &sql::unfinished_calls(""), [], |row| {
+        Ok(rows::open_call(row))
+    })?;
+    Ok(Orphans {
+        tasks: readable(conn, &sql::unfinished_tasks(""), [])?,
+        calls: rows::readable(calls),
     })
 }
 

@@ -53,7 +53,11 @@ fn keys(call: &Columns) -> impl Iterator<Item = Vec<String>> {
         ("task", call["task_id"].as_str(), &words),
     ];
     let keys = periods.map(|(period, scope, words)| {
-        [[period.to_owned(), scope.to_owned()].as_slice(), words.as_slice()].concat()
+        [
+            [period.to_owned(), scope.to_owned()].as_slice(),
+            words.as_slice(),
+        ]
+        .concat()
     });
     keys.into_iter()
 }
