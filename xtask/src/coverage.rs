@@ -13,7 +13,7 @@ use crate::{commands, tools};
 use real_stack::workspace_root;
 
 /// The crates that are measured: all that a model call goes through below the gateway.
-const CRATES: [&str; 9] = [
+const CRATES: [&str; 10] = [
     "event-payloads",
     "sse-reader",
     "provider-core",
@@ -22,6 +22,7 @@ const CRATES: [&str; 9] = [
     "provider-echo",
     "provider-litellm",
     "event-store",
+    "event-relay",
     "provider-service",
 ];
 

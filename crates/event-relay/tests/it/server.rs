@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use async_nats::ConnectOptions;
 use async_nats::jetstream::{self, Context};
 use event_relay::NatsConfig;
 use tempfile::TempDir;
@@ -17,6 +18,42 @@ pub(crate) struct Server {
     dir: TempDir,
     port: u16,
     running: Option<Child>,
+    /// What a client has to say before it is served, as the server and as a URL has it.
+    login: Login,
+}
+
+/// Who may use a server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Login {
+    Nobody,
+    User,
+    Token,
+}
+
+impl Login {
+    const fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::Nobody => &[],
+            Self::User => &["--user", "octo", "--pass", "hidden"],
+            Self::Token => &["--auth", "hidden"],
+        }
+    }
+
+    fn options(self) -> ConnectOptions {
+        match self {
+            Self::Nobody => ConnectOptions::new(),
+            Self::User => ConnectOptions::with_user_and_password("octo".into(), "hidden".into()),
+            Self::Token => ConnectOptions::with_token("hidden".into()),
+        }
+    }
+
+    const fn in_url(self) -> &'static str {
+        match self {
+            Self::Nobody => "",
+            Self::User => "octo:hidden@",
+            Self::Token => "hidden@",
+        }
+    }
 }
 
 impl Server {
@@ -27,18 +64,24 @@ impl Server {
             dir: tempfile::tempdir().unwrap(),
             port: listener.local_addr().unwrap().port(),
             running: None,
+            login: Login::Nobody,
         }
     }
 
     pub(crate) async fn start() -> Self {
+        Self::start_for(Login::Nobody).await
+    }
+
+    pub(crate) async fn start_for(login: Login) -> Self {
         let mut server = Self::place();
+        server.login = login;
         server.up().await;
         server
     }
 
     /// Starts it, on the files that it left; returns when it answers.
     pub(crate) async fn up(&mut self) {
-        self.running = Some(spawn(self.port, self.dir.path()));
+        self.running = Some(spawn(self.port, self.dir.path(), self.login));
         self.context().await;
     }
 
@@ -48,7 +91,13 @@ impl Server {
     }
 
     pub(crate) fn config(&self) -> NatsConfig {
-        NatsConfig::new(&format!("nats://127.0.0.1:{}", self.port)).unwrap()
+        self.config_for(self.login)
+    }
+
+    /// As somebody says it who may not be let in.
+    pub(crate) fn config_for(&self, login: Login) -> NatsConfig {
+        let login = login.in_url();
+        NatsConfig::new(&format!("nats://{login}127.0.0.1:{}", self.port)).unwrap()
     }
 
     /// A client of it, once it answers.
@@ -56,7 +105,7 @@ impl Server {
         let address = format!("127.0.0.1:{}", self.port);
         let answers = async {
             loop {
-                if let Ok(client) = async_nats::connect(&address).await {
+                if let Ok(client) = self.login.options().connect(&address).await {
                     let context = jetstream::new(client);
                     if context.query_account().await.is_ok() {
                         return context;
@@ -69,13 +118,14 @@ impl Server {
     }
 }
 
-fn spawn(port: u16, dir: &Path) -> Child {
+fn spawn(port: u16, dir: &Path, login: Login) -> Child {
     let program = std::env::var("OCTO_TEST_NATS_SERVER").unwrap_or_else(|_| {
         panic!("OCTO_TEST_NATS_SERVER is not set: it is set by `cargo xtask test`")
     });
     Command::new(program)
         .args(["-js", "-a", "127.0.0.1", "-p", &port.to_string(), "-sd"])
         .arg(dir)
+        .args(login.arguments())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -9,7 +9,7 @@ use crate::LIMIT;
 use crate::books::Books;
 use crate::reader::{check, read};
 use crate::running::Running;
-use crate::server::Server;
+use crate::server::{Login, Server};
 
 fn stream(subject: &str) -> Config {
     Config {
@@ -206,4 +206,30 @@ async fn a_server_that_is_not_there_is_named_without_its_password() {
         !format!("{error:?}{message}").contains("hidden"),
         "{error:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_asks_for_a_login_gets_it_and_refuses_others() {
+    for login in [Login::User, Login::Token] {
+        let (server, books) = (Server::start_for(login).await, Books::open().await);
+        let error = NatsStatus::ask(&server.config_for(Login::Nobody)).await;
+        assert!(error.is_err(), "without a login");
+        let relay = Running::start(server.config(), &books.store);
+        books.write(1, 1, 5).await;
+        let context = server.context().await;
+        check(&read(&context, 5).await, &books.log().await);
+        relay.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_acknowledges_nothing_is_no_use() {
+    let server = Server::start().await;
+    let deaf = Config {
+        no_ack: true,
+        ..stream("octo.events.>")
+    };
+    server.context().await.create_stream(deaf).await.unwrap();
+    let error = NatsStatus::ask(&server.config()).await.unwrap_err();
+    assert!(matches!(error, RelayError::NoAcks { .. }), "{error}");
 }
