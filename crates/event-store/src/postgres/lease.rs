@@ -68,20 +68,23 @@ impl Lease {
     /// Renews the row over and over, on a connection of its own, until the store is closed.
     pub(crate) async fn keep(self, connector: Connector, mut closing: watch::Receiver<bool>) {
         let beat = self.time / 5;
+        let mut pause = beat;
         let mut conn = None;
         loop {
             tokio::select! {
                 // True, or nobody is left who could say so.
                 _ = closing.wait_for(|closing| *closing) => return,
-                () = tokio::time::sleep(beat) => {}
+                () = tokio::time::sleep(pause) => {}
             }
-            let renewed = Conn::within(self.time, self.beat(&connector, &mut conn)).await;
+            // One that hangs must leave time for several more before the row expires.
+            let renewed = Conn::within(beat, self.beat(&connector, &mut conn)).await;
+            pause = if renewed.is_ok() { beat } else { beat / 5 };
             if let Err(failure) = renewed {
                 conn = None;
                 let error = failure.told(connector.server());
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
-                    "cannot renew the lease on the database"
+                    "cannot renew the lease on the database, trying again"
                 );
             }
         }

@@ -13,6 +13,9 @@ use tokio::task::JoinSet;
 use crate::events::{commit, message};
 use crate::house::{House, in_time, seqs, verified};
 
+/// Long enough for a machine that is busy.
+const LEASE: Duration = Duration::from_secs(2);
+
 /// What both ends of a commit say: the client in its question, the server in its answer.
 const WORD: &[u8] = b"COMMIT\0";
 
@@ -23,6 +26,11 @@ const BEFORE_IT_IS_ANSWERED: u8 = 2;
 /// Cut, and no new connection either.
 const AND_FOR_GOOD: u8 = 3;
 const GONE: u8 = 4;
+/// Not cut, but silent from where a program says that it is alive.
+const HUNG_IN_A_RENEWAL: u8 = 5;
+
+/// What a renewal of a lease says.
+const RENEWAL: &[u8] = b"INSERT INTO gateways";
 
 struct Relay {
     url: String,
@@ -92,8 +100,13 @@ async fn forward(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, cut: &AtomicU8
             return;
         };
         let bytes = buffer.get(..count).unwrap();
+        let says = |word: &[u8]| bytes.windows(word.len()).any(|part| part == word);
         let place = cut.load(Ordering::SeqCst);
-        if at.contains(&place) && bytes.windows(WORD.len()).any(|part| part == WORD) {
+        if place == HUNG_IN_A_RENEWAL && says(RENEWAL) {
+            cut.store(NOWHERE, Ordering::SeqCst);
+            std::future::pending::<()>().await;
+        }
+        if at.contains(&place) && says(WORD) {
             let then = if place == AND_FOR_GOOD { GONE } else { NOWHERE };
             cut.store(then, Ordering::SeqCst);
             return;
@@ -154,6 +167,33 @@ async fn a_commit_that_nobody_can_ask_about_is_in_doubt() {
         // It was recorded: who asks again with its key is told so.
         let error = store.append(again()).await.unwrap_err();
         assert_eq!(error.duplicate_of(), Some(&task_id));
+        store.close().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_renewal_that_hangs_does_not_cost_the_lease() {
+    in_time(async {
+        let house = House::fresh().await;
+        let relay = Relay::to(house.database.url()).await;
+        let options = PostgresOptions::new(&relay.url).unwrap().lease(LEASE);
+        let store = PostgresStore::open(options).await.unwrap();
+        let until = async || {
+            let sql = "SELECT expires_at::text || ' ' || (expires_at > clock_timestamp())::text
+                       FROM gateways";
+            let row = house.sql(sql).await.remove(0);
+            assert!(row.ends_with(" true"), "the lease has lapsed: {row}");
+            row
+        };
+        relay.cut(HUNG_IN_A_RENEWAL);
+        while !relay.was_cut() {
+            tokio::time::sleep(LEASE / 40).await;
+        }
+        let hung = until().await;
+        while until().await == hung {
+            tokio::time::sleep(LEASE / 40).await;
+        }
         store.close().await.unwrap();
     })
     .await;
