@@ -144,10 +144,7 @@ pub(crate) async fn orphans(readers: &Readers, lease: &Lease) -> Result<Orphans,
         .query(&tasks, &[&lease.gateway_id, &seconds])
         .await?;
     Ok(Orphans {
-        calls: calls
-            .iter()
-            .map(rows::open_call)
-            .collect::<Result<_, _>>()?,
+        calls: rows::readable(calls.iter().map(rows::open_call).collect()),
         tasks: rows::readable(tasks.iter().map(rows::task).collect()),
     })
 }

@@ -145,9 +145,14 @@ impl Writer {
         tracing::trace!(commits = group.len(), "recording a group");
         let commits: Vec<&Prepared> = group.iter().map(|append| &append.commit).collect();
         let outcomes = match self.settle(&commits).await {
-            // What the database has no room for, or will not take, takes the whole transaction with it;
-            // the others are innocent.
-            Err(StoreError::Full { .. } | StoreError::Database { .. }) if group.len() > 1 => {
+            // What there is no room for, or the database will not take, or builds on a damaged row, takes
+            // the whole transaction with it; the others are innocent.
+            Err(
+                StoreError::Full { .. }
+                | StoreError::Database { .. }
+                | StoreError::Corrupt { .. }
+                | StoreError::Overflow,
+            ) if group.len() > 1 => {
                 let mut outcomes = Vec::with_capacity(group.len());
                 for commit in commits {
                     outcomes.push(self.alone(commit).await);

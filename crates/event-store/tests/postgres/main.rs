@@ -7,6 +7,7 @@
 )]
 
 mod cut;
+mod damaged;
 #[path = "../shared/database.rs"]
 mod database;
 #[path = "../shared/events.rs"]

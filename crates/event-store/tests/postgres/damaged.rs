@@ -1,0 +1,64 @@
+//! A row that somebody damaged, and those beside it.
+
+use std::time::Duration;
+
+use event_store::{EventStore, StoreError};
+
+use crate::database::{as_superuser, connected};
+use crate::events::{commit, message};
+use crate::house::{House, call, in_time};
+
+/// The lock that all commits take.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(8026386980994547714)";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_task_fails_its_own_commits_alone() {
+    in_time(async {
+        let house = House::fresh().await;
+        let store = house.store().await;
+        let (good, bad) = (house.running(&store).await, house.running(&store).await);
+        let damage = format!("UPDATE tasks SET status = 'ODD' WHERE task_id = '{bad}'");
+        as_superuser(house.database.url(), &damage).await;
+        // While one commit waits for the lock, the next two gather behind it.
+        let frozen = connected(house.database.url()).await;
+        frozen.batch_execute("BEGIN").await.unwrap();
+        frozen.batch_execute(LOCK).await.unwrap();
+        let append = |task_id| store.append(commit(task_id, vec![message("a")]));
+        let then = async {
+            let waiting = "SELECT pid::text FROM pg_locks
+                           WHERE locktype = 'advisory' AND NOT granted";
+            while house.sql(waiting).await.is_empty() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            let free = async { frozen.batch_execute("COMMIT").await.unwrap() };
+            let (refused, recorded, ()) = tokio::join!(append(&bad), append(&good), free);
+            (refused, recorded)
+        };
+        let (first, (refused, recorded)) = tokio::join!(append(&good), then);
+        first.unwrap();
+        let error = refused.unwrap_err();
+        assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
+        assert_eq!(recorded.unwrap()[0].task_seq, 4);
+        store.close().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_can_not_be_read_hides_no_other_orphan() {
+    in_time(async {
+        let house = House::fresh().await;
+        let (here, there) = (house.store().await, house.store().await);
+        let task_id = house.running(&there).await;
+        let (good, bad) = (call(&there, &task_id).await, call(&there, &task_id).await);
+        there.close().await.unwrap();
+        let damage = format!("UPDATE model_calls SET started_at = 'x' WHERE call_id = '{bad}'");
+        as_superuser(house.database.url(), &damage).await;
+        let orphans = here.orphans().await.unwrap();
+        let calls: Vec<_> = orphans.calls.iter().map(|call| &call.call_id).collect();
+        assert_eq!(calls, [&good]);
+        assert_eq!(orphans.tasks[0].task_id, task_id);
+        here.close().await.unwrap();
+    })
+    .await;
+}
