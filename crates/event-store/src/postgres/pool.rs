@@ -16,7 +16,7 @@ use crate::sql::Question;
 /// How many prepared statements a connection keeps.
 const STATEMENTS: usize = 128;
 
-/// The longest that one read may take, waiting included.
+/// The longest that one read may take, with the wait for a connection and a second try.
 const LIMIT: Duration = Duration::from_secs(90);
 
 pub(crate) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -60,6 +60,7 @@ impl Reader {
 struct Lent<'a> {
     readers: &'a Readers,
     reader: Option<Reader>,
+    /// Set once all answers are there: who drops a read leaves its question with the server.
     reusable: bool,
 }
 
@@ -102,8 +103,22 @@ impl Readers {
         Ok(Lent {
             readers: self,
             reader: Some(reader),
-            reusable: true,
+            reusable: false,
         })
+    }
+
+    /// Both tries of a read and the wait for a place share one limit.
+    async fn limited<T>(
+        &self,
+        read: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, StoreError> {
+        let work = async {
+            let place = self.places.acquire().await;
+            let _place = place.map_err(|_| StoreError::Closed)?;
+            read.await
+        };
+        let done = Conn::within(LIMIT, work).await;
+        done.map_err(|failure| failure.told(self.connector.server()))
     }
 
     /// All rows of a query; asked a second time if its connection was lost.
@@ -112,28 +127,27 @@ impl Readers {
         sql: &str,
         params: Params<'_>,
     ) -> Result<Vec<Row>, StoreError> {
-        let place = self.places.acquire().await;
-        let _place = place.map_err(|_| StoreError::Closed)?;
-        let rows = match self.query_once(sql, params).await {
-            Err(Failure::Lost(_)) => {
-                // What took one connection has probably taken all of them.
-                self.idle().clear();
-                self.query_once(sql, params).await
+        self.limited(Box::pin(async {
+            match self.query_once(sql, params).await {
+                Err(Failure::Lost(_)) => {
+                    // What took one connection has probably taken all of them.
+                    self.idle().clear();
+                    self.query_once(sql, params).await
+                }
+                rows => rows,
             }
-            rows => rows,
-        };
-        rows.map_err(|failure| failure.told(self.connector.server()))
+        }))
+        .await
     }
 
     async fn query_once(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, Failure> {
-        Conn::within(LIMIT, async {
-            let mut lent = self.lend().await?;
-            match &mut lent.reader {
-                Some(reader) => reader.query(sql, params).await,
-                None => Ok(Vec::new()),
-            }
-        })
-        .await
+        let mut lent = self.lend().await?;
+        let rows = match &mut lent.reader {
+            Some(reader) => reader.query(sql, params).await,
+            None => Ok(Vec::new()),
+        };
+        lent.reusable = !rows.as_ref().is_err_and(Failure::is_lost);
+        rows
     }
 
     /// The answers to several questions about the same moment.
@@ -141,40 +155,36 @@ impl Readers {
         &self,
         questions: &[Question],
     ) -> Result<Vec<Vec<Row>>, StoreError> {
-        let place = self.places.acquire().await;
-        let _place = place.map_err(|_| StoreError::Closed)?;
-        let answers = match self.snapshot_once(questions).await {
-            Err(Failure::Lost(_)) => {
-                self.idle().clear();
-                self.snapshot_once(questions).await
+        self.limited(Box::pin(async {
+            match self.snapshot_once(questions).await {
+                Err(Failure::Lost(_)) => {
+                    self.idle().clear();
+                    self.snapshot_once(questions).await
+                }
+                answers => answers,
             }
-            answers => answers,
-        };
-        answers.map_err(|failure| failure.told(self.connector.server()))
+        }))
+        .await
     }
 
     async fn snapshot_once(&self, questions: &[Question]) -> Result<Vec<Vec<Row>>, Failure> {
-        Conn::within(LIMIT, async {
-            let mut lent = self.lend().await?;
-            lent.reusable = false;
-            let mut answers = Vec::with_capacity(questions.len());
-            if let Some(reader) = &mut lent.reader {
-                let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-                reader.conn.client.batch_execute(begin).await?;
-                for Question { sql, values } in questions {
-                    let values = values.iter().map(|value| {
-                        let value: &(dyn ToSql + Sync) = value;
-                        value
-                    });
-                    let values: Vec<_> = values.collect();
-                    answers.push(reader.query(sql, &values).await?);
-                }
-                reader.conn.client.batch_execute("COMMIT").await?;
+        let mut lent = self.lend().await?;
+        let mut answers = Vec::with_capacity(questions.len());
+        if let Some(reader) = &mut lent.reader {
+            let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+            reader.conn.client.batch_execute(begin).await?;
+            for Question { sql, values } in questions {
+                let values = values.iter().map(|value| {
+                    let value: &(dyn ToSql + Sync) = value;
+                    value
+                });
+                let values: Vec<_> = values.collect();
+                answers.push(reader.query(sql, &values).await?);
             }
-            lent.reusable = true;
-            Ok(answers)
-        })
-        .await
+            reader.conn.client.batch_execute("COMMIT").await?;
+        }
+        lent.reusable = true;
+        Ok(answers)
     }
 
     /// Lets running reads end and closes the connections. Later reads get [`StoreError::Closed`].
@@ -185,5 +195,33 @@ impl Readers {
             drop(all);
         }
         self.idle().clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::PostgresOptions;
+
+    #[tokio::test(flavor = "current_thread", start_paused = true)]
+    async fn who_gets_no_place_is_told_so_in_time() {
+        let url = "postgres://octo@127.0.0.1:1/octo?sslmode=disable";
+        let connector = Connector::new(&PostgresOptions::new(url).unwrap()).unwrap();
+        let readers = Readers::new(connector, Purpose::Reading, 1);
+        let _taken = readers.places.acquire().await.unwrap();
+        let question = Question {
+            sql: "SELECT 1".to_owned(),
+            values: Vec::new(),
+        };
+        let both = async {
+            let one = readers.query(&question.sql, &[]).await.unwrap_err();
+            let other = readers.snapshot(&[question]).await.unwrap_err();
+            (one, other)
+        };
+        let (one, other) = tokio::time::timeout(LIMIT * 3, both).await.unwrap();
+        assert!(
+            one.is_unreachable() && other.is_unreachable(),
+            "{one}, {other}"
+        );
     }
 }

@@ -199,3 +199,34 @@ async fn a_database_that_stays_away_is_unreachable_and_then_works_again() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_that_was_dropped_holds_no_later_one_up() {
+    in_time(async {
+        let house = House::fresh().await;
+        let store = PostgresStore::open(house.options().readers(1))
+            .await
+            .unwrap();
+        let task_id = house.running(&store).await;
+        assert!(store.task(&task_id).await.unwrap().is_some());
+        let busy = connected(house.database.url()).await;
+        busy.batch_execute("BEGIN; LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE")
+            .await
+            .unwrap();
+        let waiting = "SELECT pid::text FROM pg_locks WHERE NOT granted";
+        let seen = async {
+            while house.sql(waiting).await.is_empty() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::select! {
+            task = store.task(&task_id) => panic!("{task:?}"),
+            () = seen => {}
+        }
+        let next = tokio::time::timeout(Duration::from_secs(5), store.calls(&task_id)).await;
+        assert_eq!(next.unwrap().unwrap(), []);
+        drop(busy);
+        store.close().await.unwrap();
+    })
+    .await;
+}
