@@ -111,7 +111,9 @@ impl Connector {
             Some(tls) => self.over(&config, tls, to).await?,
             None => self.over(&config, NoTls, to).await?,
         };
-        conn.client.batch_execute(&self.session(purpose)).await?;
+        let set = self.session(purpose);
+        let set = async { Ok(conn.client.batch_execute(&set).await?) };
+        Conn::within(self.answer_limit(), set).await?;
         Ok(conn)
     }
 
@@ -250,5 +252,66 @@ impl Conn {
     /// True if it can be used further.
     pub(crate) fn is_open(&self) -> bool {
         !self.client.is_closed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::super::feed::Ear;
+    use super::*;
+
+    /// That a client is let in, and that the server is ready.
+    const WELCOME: &[u8] = b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I";
+    const DONE: &[u8] = b"C\0\0\0\x08SET\0Z\0\0\0\x05I";
+    /// One row of one column that says `off`.
+    const OFF: &[u8] = b"T\0\0\0\x1a\0\x01a\0\0\0\0\0\0\0\0\0\0\x19\xff\xff\xff\xff\xff\xff\0\0\
+        D\0\0\0\x0d\0\x01\0\0\0\x03offC\0\0\0\x09SHOW\0Z\0\0\0\x05I";
+
+    /// Takes a connection and answers some of what it says; then there is no more word, and the clock is
+    /// made to run to the next limit.
+    async fn falls_silent(listener: TcpListener, answers: &[&[u8]]) {
+        let (mut client, _): (TcpStream, _) = listener.accept().await.unwrap();
+        let mut buffer = [0; 1 << 12];
+        for answer in answers {
+            assert!(client.read(&mut buffer).await.unwrap() > 0);
+            client.write_all(answer).await.unwrap();
+        }
+        assert!(client.read(&mut buffer).await.unwrap() > 0);
+        tokio::time::pause();
+        std::future::pending::<()>().await;
+    }
+
+    async fn silent_after<T>(answers: &[&[u8]], connect: impl AsyncFnOnce(Connector) -> T) -> T {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let url = format!("postgres://octo@{address}/octo?sslmode=disable");
+        let connector = Connector::new(&PostgresOptions::new(&url).unwrap()).unwrap();
+        let limit = connector.answer_limit() * 3;
+        tokio::select! {
+            () = falls_silent(listener, answers) => panic!("it goes on for ever"),
+            given_up = connect(connector) => given_up,
+            () = async { tokio::time::sleep(limit).await } => panic!("it hangs"),
+        }
+    }
+
+    fn stopped(failure: &Failure) -> bool {
+        matches!(failure, Failure::Lost(cause) if cause.to_string() == "it stopped answering")
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_server_that_falls_silent_while_a_session_is_set_is_left() {
+        let connect = async |connector: Connector| connector.connect(Purpose::ReadingOnly).await;
+        let failure = silent_after(&[WELCOME], connect).await.unwrap_err();
+        assert!(stopped(&failure), "{failure:?}");
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_server_that_falls_silent_before_it_is_listened_to_is_left() {
+        let open = async |connector: Connector| Ear::open(&connector).await.map(drop);
+        let failure = silent_after(&[WELCOME, OFF, DONE], open).await.unwrap_err();
+        assert!(stopped(&failure), "{failure:?}");
     }
 }

@@ -184,7 +184,8 @@ impl Ear {
     pub(crate) async fn open(connector: &Connector) -> Result<Self, Failure> {
         let (to, notes) = mpsc::channel(WAITING);
         let conn = connector.listening(to).await?;
-        conn.client.batch_execute("LISTEN octo_log").await?;
+        let listen = async { Ok(conn.client.batch_execute("LISTEN octo_log").await?) };
+        Conn::within(connector.answer_limit(), listen).await?;
         Ok(Self { conn, notes })
     }
 }
