@@ -156,12 +156,13 @@ impl Connector {
         })
     }
 
-    /// What a session is set to.
+    /// What a session is set to. Who looks up under the lock of all writers must see what the last one
+    /// committed, whatever isolation the database gives its transactions by default.
     fn session(&self, purpose: Purpose) -> String {
         let millis = |time: Duration| time.as_millis().clamp(1, 1 << 30);
         let mut sql = format!(
             "SET jit = off; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {};
-             SET statement_timeout = {};",
+             SET statement_timeout = {}; SET default_transaction_isolation = 'read committed';",
             millis(self.lock_timeout),
             match purpose {
                 // It holds nobody up.

@@ -7,6 +7,7 @@ use event_payloads::{Cost, TaskStatus};
 use event_store::{EventStore, Follow, Followed, LogFollow, PostgresStore};
 use tokio::task::JoinSet;
 
+use crate::database::as_superuser;
 use crate::events::{commit, completed, created, message, moved};
 use crate::house::{House, call, in_time, seqs, verified};
 
@@ -164,6 +165,33 @@ async fn a_follower_of_the_log_hears_of_another_program_at_once() {
             let event = log.next().await.unwrap().unwrap().event;
             assert_eq!((&event.task_id, event.task_seq), (&task_id, seq));
         }
+        for store in [here, there] {
+            store.close().await.unwrap();
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commits_see_each_other_whatever_isolation_the_database_is_set_to() {
+    in_time(async {
+        let house = House::fresh().await;
+        let name = house.sql("SELECT current_database()::text").await.remove(0);
+        let sql = format!("ALTER DATABASE {name} SET default_transaction_isolation = serializable");
+        as_superuser(house.database.url(), &sql).await;
+        let (here, there) = (house.store().await, house.store().await);
+        let task_id = house.running(&here).await;
+        for _ in 0..20 {
+            let append = |store: &Arc<PostgresStore>| {
+                let store = Arc::clone(store);
+                let commit = commit(&task_id, vec![message("a")]);
+                async move { store.append(commit).await.unwrap() }
+            };
+            tokio::join!(append(&here), append(&there));
+        }
+        let expected: Vec<u64> = (1..=42).collect();
+        assert_eq!(seqs(&here, &task_id).await, expected);
+        verified(&here).await;
         for store in [here, there] {
             store.close().await.unwrap();
         }
