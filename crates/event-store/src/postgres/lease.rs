@@ -17,8 +17,8 @@ use crate::{Orphans, StoreError};
 /// A program whose row has expired takes it up again: what it works on is its own as long as nobody has
 /// ended it. But it begins anew as a judge of others, see [`orphans`].
 pub(crate) const RENEW: &str =
-    "INSERT INTO gateways AS own (gateway_id, since, expires_at, host, pid)
-     VALUES ($1, clock_timestamp(), clock_timestamp() + make_interval(secs => $2::float8),
+    "INSERT INTO gateways AS own (gateway_id, since, expires_at, lease, host, pid)
+     VALUES ($1, clock_timestamp(), clock_timestamp() + make_interval(secs => $2::float8), $2,
              coalesce(host(inet_client_addr()), 'local'), $3)
      ON CONFLICT (gateway_id) DO UPDATE SET
          since = CASE WHEN own.expires_at < clock_timestamp() THEN clock_timestamp()
@@ -106,43 +106,32 @@ impl Lease {
     }
 }
 
-/// Which owners are alive, as a condition on a row with an `owner`. Takes this program and its time.
+/// The condition that nobody works on a row any more, by its `owner`. Takes the program that judges.
 ///
-/// A row that has expired is held against its program only a third of the time later, and only by one that
-/// has been alive for the whole time itself: after the database was away, everybody gets the chance to come
-/// back before anybody is declared dead.
-fn nobodys(table: &str) -> String {
-    format!(
-        "NOT EXISTS (
-             SELECT 1 FROM gateways AS one WHERE one.gateway_id = {table}.owner AND (
-                 one.expires_at > clock_timestamp() - make_interval(secs => $2::float8 / 3)
-                 OR NOT EXISTS (
-                     SELECT 1 FROM gateways AS me WHERE me.gateway_id = $1
-                       AND me.expires_at > clock_timestamp()
-                       AND me.since < clock_timestamp() - make_interval(secs => $2::float8))))"
-    )
-}
+/// A row that has expired is held against its program only a third of its lease later, and only by one that
+/// has been alive for that whole lease itself: after the database was away, everybody gets the chance to
+/// come back before anybody is declared dead. Each is judged by the lease that it asked for.
+const NOBODYS: &str = "(owner IS NULL OR owner NOT IN (
+     SELECT one.gateway_id FROM gateways AS one WHERE
+         one.expires_at > clock_timestamp() - make_interval(secs => one.lease / 3)
+         OR NOT EXISTS (
+             SELECT 1 FROM gateways AS me WHERE me.gateway_id = $1
+               AND me.expires_at > clock_timestamp()
+               AND me.since < clock_timestamp() - make_interval(secs => one.lease))))";
 
 /// What nobody works on any more.
 pub(crate) async fn orphans(readers: &Readers, lease: &Lease) -> Result<Orphans, StoreError> {
     let tasks = format!(
-        "SELECT {TASK_COLUMNS} FROM tasks WHERE status NOT IN ({}) AND {}
+        "SELECT {TASK_COLUMNS} FROM tasks WHERE status NOT IN ({}) AND {NOBODYS}
          ORDER BY created_at, task_id",
-        terminal_states(),
-        nobodys("tasks")
+        terminal_states()
     );
     let calls = format!(
-        "SELECT {OPEN_COLUMNS} FROM model_calls WHERE status = 'started' AND {}
-         ORDER BY started_at, call_id",
-        nobodys("model_calls")
+        "SELECT {OPEN_COLUMNS} FROM model_calls WHERE status = 'started' AND {NOBODYS}
+         ORDER BY started_at, call_id"
     );
-    let seconds = lease.seconds();
-    let calls = readers
-        .query(&calls, &[&lease.gateway_id, &seconds])
-        .await?;
-    let tasks = readers
-        .query(&tasks, &[&lease.gateway_id, &seconds])
-        .await?;
+    let calls = readers.query(&calls, &[&lease.gateway_id]).await?;
+    let tasks = readers.query(&tasks, &[&lease.gateway_id]).await?;
     Ok(Orphans {
         calls: rows::readable(calls.iter().map(rows::open_call).collect()),
         tasks: rows::readable(tasks.iter().map(rows::task).collect()),

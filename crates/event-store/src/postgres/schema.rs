@@ -141,6 +141,8 @@ CREATE TABLE gateways (
     gateway_id TEXT COLLATE "C" PRIMARY KEY,
     since      TIMESTAMPTZ NOT NULL,
     expires_at TIMESTAMPTZ NOT NULL,
+    -- For how long it wants to count as alive after it was last heard of, in seconds.
+    lease      DOUBLE PRECISION NOT NULL,
     host       TEXT NOT NULL,
     pid        BIGINT NOT NULL
 ) WITH (fillfactor = 50);

@@ -123,3 +123,30 @@ async fn who_stood_still_and_comes_back_ends_what_nobody_ended_meanwhile() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_program_is_judged_by_the_lease_that_it_asked_for() {
+    in_time(async {
+        let house = House::fresh().await;
+        let there = {
+            let options = house.options().lease(Duration::from_secs(600));
+            Arc::new(PostgresStore::open(options).await.unwrap())
+        };
+        let task_id = house.running(&there).await;
+        // It was not heard of for a minute longer than it asked for: a tenth of its lease.
+        let away = "UPDATE gateways SET expires_at = clock_timestamp() - interval '1 minute'";
+        as_superuser(house.database.url(), away).await;
+        let here = house.store().await;
+        let alive = "UPDATE gateways SET since = clock_timestamp() - interval '1 hour'";
+        as_superuser(house.database.url(), alive).await;
+        assert_eq!(here.orphans().await.unwrap(), Orphans::default());
+        let gone = "UPDATE gateways SET expires_at = clock_timestamp() - interval '4 minutes'
+                    WHERE expires_at < clock_timestamp()";
+        as_superuser(house.database.url(), gone).await;
+        assert_eq!(here.orphans().await.unwrap().tasks[0].task_id, task_id);
+        for store in [here, there] {
+            store.close().await.unwrap();
+        }
+    })
+    .await;
+}
