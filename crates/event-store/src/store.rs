@@ -68,8 +68,8 @@ pub trait EventStore: fmt::Debug + Send + Sync {
     /// Calls that have no end, oldest first: in flight, or left behind by a crash.
     async fn open_calls(&self) -> Result<Vec<OpenCall>, StoreError>;
 
-    /// What nobody works on any more: calls without an end and tasks in no terminal state whose program is
-    /// gone. Where one program alone may write, that is all that was there when it opened the store.
+    /// What nobody works on any more: calls without an end and unfinished tasks whose program is gone. Where
+    /// one program alone may write, that is all that was there when it opened the store.
     async fn orphans(&self) -> Result<Orphans, StoreError>;
 
     /// What this program recorded and has no end yet: open calls, and tasks that never came to a call. Some of
@@ -158,8 +158,9 @@ pub struct Position {
 pub struct Orphans {
     /// Calls without an end, oldest first.
     pub calls: Vec<OpenCall>,
-    /// Tasks in no terminal state, oldest first. Old databases may hold some in reserved states, which no
-    /// transition of ours leaves.
+    /// Unfinished tasks, oldest first. All that were created or run are among them in the end, but for
+    /// sessions: a shared store leaves those out and gives at most a thousand at once, the others once these
+    /// are ended. Tasks in reserved states, which no transition of ours leaves, may be among them or not.
     pub tasks: Vec<Task>,
 }
 

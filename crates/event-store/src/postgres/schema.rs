@@ -33,6 +33,9 @@ CREATE TABLE tasks (
 CREATE INDEX idx_tasks_created_at ON tasks (created_at, task_id);
 CREATE INDEX idx_tasks_status ON tasks (status, created_at, task_id);
 CREATE INDEX idx_tasks_thread_id ON tasks (thread_id);
+-- What recovery looks at; its question has the same condition, see lease.rs.
+CREATE INDEX idx_tasks_unfinished ON tasks (created_at, task_id)
+    WHERE status IN ('CREATED', 'RUNNING') AND requester NOT LIKE '{"channel":"v1-session"%';
 CREATE TABLE events (
     event_id        TEXT COLLATE "C" PRIMARY KEY,
     task_id         TEXT COLLATE "C" NOT NULL,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use event_payloads::Cost;
-use event_store::{EventStore, Orphans, PostgresStore};
+use event_payloads::{Actor, Cost, Payload, TaskCreated};
+use event_store::{EventStore, NewEvent, Orphans, PostgresStore};
 
 use crate::database::as_superuser;
 use crate::events::{commit, completed};
@@ -146,6 +146,59 @@ async fn each_program_is_judged_by_the_lease_that_it_asked_for() {
         assert_eq!(here.orphans().await.unwrap().tasks[0].task_id, task_id);
         for store in [here, there] {
             store.close().await.unwrap();
+        }
+    })
+    .await;
+}
+
+/// Sessions stay open, and so do tasks in states that others are to leave: no look may go over all of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_look_for_orphans_reads_the_oldest_tasks_that_can_be_ended_alone() {
+    in_time(async {
+        let house = House::fresh().await;
+        // So small a table would be read whole.
+        let name = house.sql("SELECT current_database()::text").await.remove(0);
+        let sql = format!("ALTER DATABASE {name} SET enable_seqscan = off");
+        as_superuser(house.database.url(), &sql).await;
+        let there = house.store().await;
+        let task_id = house.running(&there).await;
+        let session = house.ids.task_id();
+        let channel = NewEvent::new(
+            Actor::System,
+            Payload::TaskCreated(TaskCreated {
+                title: "s".to_owned(),
+                thread_id: "s".to_owned(),
+                scope_id: "chat:v1-session:s".to_owned(),
+                channel: "v1-session".to_owned(),
+                sender_id: "owner".to_owned(),
+                risk_level: "low".to_owned(),
+            }),
+        );
+        there.append(commit(&session, vec![channel])).await.unwrap();
+        there.close().await.unwrap();
+        let more = format!(
+            "INSERT INTO tasks (task_id, created_at, updated_at, status, requester)
+             SELECT '01' || lpad(number::text, 24, '0'), created_at, updated_at,
+                    CASE number WHEN 0 THEN 'PAUSED' ELSE 'RUNNING' END, requester
+             FROM tasks, generate_series(0, 1000) AS number WHERE task_id = '{task_id}'"
+        );
+        as_superuser(house.database.url(), &more).await;
+        let here = house.store().await;
+        let tasks = here.orphans().await.unwrap().tasks;
+        assert_eq!(tasks.len(), 1000);
+        assert_eq!(tasks[0].task_id.as_str(), format!("01{:024}", 1));
+        assert!(!tasks.iter().any(|task| task.task_id == task_id));
+        let ended = "UPDATE tasks SET status = 'FAILED' WHERE task_id < '010001'";
+        as_superuser(house.database.url(), ended).await;
+        let tasks = here.orphans().await.unwrap().tasks;
+        assert_eq!(tasks.len(), 1);
+        assert_eq!(tasks[0].task_id, task_id);
+        // The counts come when the connections end.
+        here.close().await.unwrap();
+        let looks = "SELECT idx_scan::text FROM pg_stat_user_indexes
+                     WHERE indexrelname = 'idx_tasks_unfinished' AND idx_scan > 0";
+        while house.sql(looks).await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     })
     .await;
