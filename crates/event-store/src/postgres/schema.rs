@@ -6,7 +6,7 @@ use super::failure::Failure;
 use crate::StoreError;
 
 /// The layout that this version reads and writes, in `octo_layout`.
-pub(crate) const LAYOUT: i64 = 2;
+pub(crate) const LAYOUT: i64 = 3;
 
 /// The tables of the SQLite layout, with the same names. What is compared or sorted has the collation
 /// `C`, so that both databases sort alike. Times and JSON are the texts that were recorded: the hash chain
@@ -33,9 +33,6 @@ CREATE TABLE tasks (
 CREATE INDEX idx_tasks_created_at ON tasks (created_at, task_id);
 CREATE INDEX idx_tasks_status ON tasks (status, created_at, task_id);
 CREATE INDEX idx_tasks_thread_id ON tasks (thread_id);
--- What recovery looks at; its question has the same condition, see lease.rs.
-CREATE INDEX idx_tasks_unfinished ON tasks (created_at, task_id)
-    WHERE status IN ('CREATED', 'RUNNING') AND requester NOT LIKE '{"channel":"v1-session"%';
 CREATE TABLE events (
     event_id        TEXT COLLATE "C" PRIMARY KEY,
     task_id         TEXT COLLATE "C" NOT NULL,
@@ -144,8 +141,6 @@ CREATE TABLE gateways (
     gateway_id TEXT COLLATE "C" PRIMARY KEY,
     since      TIMESTAMPTZ NOT NULL,
     expires_at TIMESTAMPTZ NOT NULL,
-    -- For how long it wants to count as alive after it was last heard of, in seconds.
-    lease      DOUBLE PRECISION NOT NULL,
     host       TEXT NOT NULL,
     pid        BIGINT NOT NULL
 ) WITH (fillfactor = 50);
@@ -166,8 +161,16 @@ SELECT 'day_total', scope, '', '', '', '',
 FROM cost_sums WHERE period = 'day' GROUP BY scope;
 ";
 
+/// For how long each program wants to count as alive after it was last heard of, in seconds; and what recovery
+/// looks at: its question has the same condition, see `lease.rs`.
+const RECOVERY: &str = r#"
+ALTER TABLE gateways ADD COLUMN lease DOUBLE PRECISION NOT NULL DEFAULT 15;
+CREATE INDEX idx_tasks_unfinished ON tasks (created_at, task_id)
+    WHERE status IN ('CREATED', 'RUNNING') AND requester NOT LIKE '{"channel":"v1-session"%';
+"#;
+
 /// The steps from one layout to the next.
-const STEPS: [&str; 2] = [FIRST, DAY_TOTAL];
+const STEPS: [&str; 3] = [FIRST, DAY_TOTAL, RECOVERY];
 
 /// Names the lock under which a layout is made. `octo` in ASCII, and a number.
 const MIGRATION_LOCK: i64 = 0x6f63_746f_0000_0001;

@@ -21,7 +21,7 @@ async fn programs_that_start_at_once_make_the_tables_once() {
                 store.close().await.unwrap();
             }
             let layout = house.sql("SELECT version::text FROM octo_layout").await;
-            assert_eq!(layout, ["1"]);
+            assert_eq!(layout, ["3"]);
             let left = house.sql("SELECT gateway_id FROM gateways").await;
             assert_eq!(left, Vec::<String>::new());
         }
