@@ -1,11 +1,12 @@
 //! The books, wherever the settings say that they are.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use event_store::{
     EventStore, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, StoreError,
 };
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::StorageConfig;
 
@@ -34,8 +35,16 @@ pub async fn open_read_only(storage: &StorageConfig) -> Result<Arc<dyn EventStor
 /// How the file is opened.
 #[must_use]
 pub fn sqlite(storage: &StorageConfig) -> SqliteOptions {
-    SqliteOptions::new(&storage.db_path, &storage.artifacts_dir)
-        .inline_threshold(storage.artifact_inline_bytes)
+    sqlite_at(&storage.db_path, &storage.artifacts_dir, storage)
+}
+
+/// How another file is opened, with the same limits.
+pub(crate) fn sqlite_at(
+    database: &Path,
+    artifacts: &Path,
+    storage: &StorageConfig,
+) -> SqliteOptions {
+    SqliteOptions::new(database, artifacts).inline_threshold(storage.artifact_inline_bytes)
 }
 
 /// How the Postgres database is opened; `None` if none is set.
@@ -43,11 +52,16 @@ pub fn sqlite(storage: &StorageConfig) -> SqliteOptions {
 /// # Errors
 /// Its URL is none. The settings were checked, so it is one.
 pub fn postgres(storage: &StorageConfig) -> Result<Option<PostgresOptions>, StoreError> {
-    let Some(url) = &storage.database_url else {
-        return Ok(None);
-    };
-    let options = PostgresOptions::new(url.expose_secret())?
+    let url = storage.database_url.as_ref();
+    url.map(|url| postgres_at(url, storage)).transpose()
+}
+
+/// How another Postgres database is opened, with the same limits.
+pub(crate) fn postgres_at(
+    url: &SecretString,
+    storage: &StorageConfig,
+) -> Result<PostgresOptions, StoreError> {
+    Ok(PostgresOptions::new(url.expose_secret())?
         .inline_threshold(storage.artifact_inline_bytes)
-        .lease(storage.lease);
-    Ok(Some(options))
+        .lease(storage.lease))
 }

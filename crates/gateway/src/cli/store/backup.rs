@@ -12,10 +12,11 @@ use serde::Serialize;
 use super::Which;
 use super::checked::Checked;
 use super::error::StoreCommandError;
-use super::place::{Access, Place, in_folder, options, sqlite};
+use super::place::{Access, Place, in_folder, sqlite};
 use super::watch::watch;
 use crate::cli::{Exit, output};
 use crate::config::Config;
+use crate::storage;
 
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
@@ -92,7 +93,7 @@ async fn write(from: &Place, to: &Path, config: &Config) -> Result<Verified, Sto
     } = from
     {
         let store = sqlite(database, artifacts, Access::Read, config).await?;
-        let to = options(&target, &target_artifacts, config);
+        let to = storage::sqlite_at(&target, &target_artifacts, &config.storage);
         let backed_up = watch("backing up", &progress, store.backup(to)).await;
         store.close().await?;
         backed_up?;

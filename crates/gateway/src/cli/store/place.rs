@@ -3,11 +3,12 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use event_store::{EventStore, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore};
+use event_store::{EventStore, PostgresOptions, PostgresStore, SqliteStore};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::error::StoreCommandError;
 use crate::config::{Config, StorageConfig};
+use crate::storage;
 
 /// Where a store is. Shows itself without the password that its URL may hold.
 #[derive(Clone)]
@@ -124,7 +125,7 @@ pub(super) async fn sqlite(
     if access != Access::Make && !database.is_file() {
         return Err(StoreCommandError::Missing(database.to_owned()));
     }
-    let options = options(database, artifacts, config);
+    let options = storage::sqlite_at(database, artifacts, &config.storage);
     let store = match access {
         Access::Read => SqliteStore::open_read_only(options).await,
         Access::AtRest => SqliteStore::open_at_rest(options).await,
@@ -140,9 +141,7 @@ async fn postgres(
     access: Access,
     config: &Config,
 ) -> Result<PostgresStore, StoreCommandError> {
-    let options = PostgresOptions::new(url.expose_secret())?
-        .inline_threshold(config.storage.artifact_inline_bytes)
-        .lease(config.storage.lease);
+    let options = storage::postgres_at(url, &config.storage)?;
     let server = options.server();
     let store = match access {
         Access::Read | Access::AtRest => PostgresStore::open_read_only(options).await?,
@@ -165,10 +164,6 @@ async fn postgres(
         }
     }
     Ok(store)
-}
-
-pub(super) fn options(database: &Path, artifacts: &Path, config: &Config) -> SqliteOptions {
-    SqliteOptions::new(database, artifacts).inline_threshold(config.storage.artifact_inline_bytes)
 }
 
 impl fmt::Display for Place {
