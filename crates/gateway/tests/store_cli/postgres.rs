@@ -51,7 +51,18 @@ async fn the_books_move_to_postgres_and_back_with_a_gateway_on_each() {
         assert_eq!(code, 1, "{stderr}");
         assert!(stderr.contains("1 other octo write to"), "{stderr}");
     }
+    // For its whole time the gateway could record nothing.
+    let (code, _, stderr) = store(path, &["rebuild"]).await;
+    assert_eq!(code, 1, "{stderr}");
+    assert!(stderr.contains("1 other octo write to"), "{stderr}");
+    // This takes no long breath, and leaves the gateway what it needs.
+    let (code, _, stderr) = store(path, &["prune", "--before", "2020-01-01", "--yes"]).await;
+    assert_eq!((code, stderr.as_str()), (0, ""));
     octo.end().await;
+    assert_eq!(
+        json_of(path, &["rebuild", "--json"]).await["check"]["good"],
+        true
+    );
 
     let saved = json_of(path, &["backup", "--to", "saved", "--json"]).await;
     assert_eq!(saved["check"]["events"], 28);

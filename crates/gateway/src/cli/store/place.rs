@@ -27,9 +27,11 @@ pub(super) enum Access {
     Read,
     /// Reading, while nobody writes.
     AtRest,
-    /// Writing to what is there.
+    /// Writing to what is there; in Postgres a little at a time, beside whoever else writes.
     Write,
-    /// Writing, also where there is nothing yet.
+    /// Writing to what is there, while nobody else writes.
+    Alone,
+    /// Writing, also where there is nothing yet, while nobody else writes.
     Make,
 }
 
@@ -129,13 +131,13 @@ pub(super) async fn sqlite(
     let store = match access {
         Access::Read => SqliteStore::open_read_only(options).await,
         Access::AtRest => SqliteStore::open_at_rest(options).await,
-        Access::Write | Access::Make => SqliteStore::open(options).await,
+        // One process writes to a file, so whoever does is alone.
+        Access::Write | Access::Alone | Access::Make => SqliteStore::open(options).await,
     };
     Ok(store?)
 }
 
-/// A store in Postgres. Nobody else may write to it where it has to be [`Access::AtRest`] or is
-/// [`Access::Make`]d.
+/// A store in Postgres, to which any number of programs may write, but for what needs them all to rest.
 async fn postgres(
     url: &SecretString,
     access: Access,
@@ -145,7 +147,7 @@ async fn postgres(
     let server = options.server();
     let store = match access {
         Access::Read | Access::AtRest => PostgresStore::open_read_only(options).await?,
-        Access::Write => {
+        Access::Write | Access::Alone => {
             // Its tables are there, or nothing is made.
             let there = PostgresStore::open_read_only(options.clone()).await?;
             there.close().await?;
@@ -153,7 +155,7 @@ async fn postgres(
         }
         Access::Make => PostgresStore::open(options).await?,
     };
-    if matches!(access, Access::AtRest | Access::Make) {
+    if matches!(access, Access::AtRest | Access::Alone | Access::Make) {
         let others = store.others().await;
         if !matches!(others, Ok(0)) {
             store.close().await?;

@@ -21,7 +21,7 @@ pub(super) struct PruneArgs {
     /// Tasks that ended before this day or moment (UTC), or longer ago than so many days (`90d`).
     #[arg(long, value_name = "WHEN")]
     before: String,
-    /// Count what would go, and remove nothing. Works beside a running gateway.
+    /// Count what would go, and remove nothing. Works beside a running gateway on SQLite too.
     #[arg(long)]
     dry_run: bool,
     /// Do not ask.
@@ -38,7 +38,8 @@ first events up to the last with an idempotency key, so that the same request st
 of octo costs; and a TASK_PRUNED event that says what was there and ties the hash chain together. Tasks that have \
 not ended, or that have an open call, are left alone.
 
-There is no way back: octo store backup first. The gateway must not be running, but for --dry-run.
+There is no way back: octo store backup first. A gateway on SQLite has to be stopped, but for --dry-run: one process \
+writes to a file. In Postgres it works beside running gateways, some tasks at a time.
 
 Examples:
   octo store prune --before 90d --dry-run

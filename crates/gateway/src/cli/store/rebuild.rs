@@ -23,8 +23,8 @@ pub(super) struct RebuildArgs {
 }
 
 const AFTER_HELP: &str = "\
-Tasks, model calls and sums are computed from the events alone; no event is changed, and none is made up. The \
-gateway must not be running: one process writes to a database.
+Tasks, model calls and sums are computed from the events alone; no event is changed, and none is made up. No \
+gateway may run meanwhile, on Postgres neither: none could record anything until it is done.
 
 Exit codes: 0 rebuilt and good, 4 rebuilt and something else is wrong, 1 failed, 2 wrong usage or settings.";
 
@@ -37,7 +37,7 @@ struct Done<'a> {
 
 pub(super) async fn run(config: &Config, args: &RebuildArgs) -> Result<Exit, StoreCommandError> {
     let place = args.which.place(config)?;
-    let store = place.open(Access::Write, config).await?;
+    let store = place.open(Access::Alone, config).await?;
     let progress = Progress::default();
     let work = async {
         let rebuilt = watch("rebuilding", &progress, store.rebuild()).await?;
