@@ -1,6 +1,7 @@
 //! `verify`, `info`, `rebuild`: whether the books are as they should be.
 
 use std::fs;
+use std::path::Path;
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -134,7 +135,18 @@ async fn a_rebuild_waits_for_the_gateway_to_end_and_mends_the_sums() {
 async fn a_password_is_never_printed() {
     let folder = TempDir::new().unwrap();
     filled(folder.path()).await.end().await;
-    let url = "postgres://octo:s3cret@127.0.0.1:9/octo?sslpassword=s3cret";
+    for url in [
+        "postgres://octo:s3cret@127.0.0.1:9/octo",
+        "postgres://octo:s3cret@127.0.0.1:9/octo?sslpassword=s3cret",
+        "postgres://octo:s3cret?x@127.0.0.1:9/octo",
+        "postgres://octo:s3cret#x@127.0.0.1:9/octo",
+        "postgres://octo:x/s3cret@127.0.0.1:9/octo",
+    ] {
+        no_command_prints_a_password(folder.path(), url).await;
+    }
+}
+
+async fn no_command_prints_a_password(folder: &Path, url: &str) {
     let flag = format!("--of={url}");
     for arguments in [
         vec!["copy", "--to", url],
@@ -146,7 +158,7 @@ async fn a_password_is_never_printed() {
         vec!["verify", url],
         vec!["verify", &flag],
     ] {
-        let (code, stdout, stderr) = store(folder.path(), &arguments).await;
+        let (code, stdout, stderr) = store(folder, &arguments).await;
         assert!(code == 1 || code == 2, "{arguments:?}");
         assert!(!stdout.contains("s3cret"), "{arguments:?}: {stdout}");
         assert!(!stderr.contains("s3cret"), "{arguments:?}: {stderr}");

@@ -91,7 +91,8 @@ impl Place {
                 one == two || found(one).is_some_and(|one| Some(one) == found(two))
             }
             (Self::Postgres(one), Self::Postgres(two)) => {
-                one.expose_secret() == two.expose_secret()
+                let (one, two) = (one.expose_secret(), two.expose_secret());
+                one == two || server(one).is_some_and(|one| Some(one) == server(two))
             }
             _ => false,
         }
@@ -177,15 +178,26 @@ impl fmt::Display for Place {
     }
 }
 
-/// A URL without its password and its parameters, which can hold one too.
+/// A URL as people may see it: the server and the database, and the scheme alone where readers of URLs would
+/// not agree which part is the password.
 pub(in crate::cli) fn without_secrets(url: &str) -> String {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", url));
-    let rest = rest.split(['?', '#']).next().unwrap_or_default();
-    let Some((user, place)) = rest.rsplit_once('@') else {
-        return format!("{scheme}://{rest}");
-    };
-    let user = user.split(':').next().unwrap_or_default();
-    format!("{scheme}://{user}@{place}")
+    let scheme = url
+        .split_once("://")
+        .map_or("postgres", |(scheme, _)| scheme);
+    let server = server(url).unwrap_or_else(|| "…".to_owned());
+    format!("{scheme}://{server}")
+}
+
+/// Host, port and database of a URL; `None` if it is none, or if what is read as one of them can be a part of
+/// a password.
+fn server(url: &str) -> Option<String> {
+    let (_, rest) = url.split_once("://")?;
+    let (_, after_user) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    if after_user.contains('@') {
+        return None;
+    }
+    let server = PostgresOptions::new(url).ok()?.server();
+    (!server.contains('@')).then_some(server)
 }
 
 #[cfg(test)]
@@ -222,17 +234,21 @@ mod tests {
     fn a_url_shows_no_password_wherever_it_stands() {
         for (url, shown) in [
             (
-                "postgres://octo:s3cret@db:5432/octo",
-                "postgres://octo@db:5432/octo",
-            ),
-            (
-                "postgres://octo:s3:cr@et@db/octo",
-                "postgres://octo@db/octo",
+                "postgres://octo:s3cret@db:5433/octo?connect_timeout=5",
+                "postgres://db:5433/octo",
             ),
             (
                 "postgresql://db/octo?password=s3cret",
-                "postgresql://db/octo",
+                "postgresql://db:5432/octo",
             ),
+            ("postgres://octo:s3cret@", "postgres://…"),
+            ("postgres://octo:s3cret@db/octo?colour=red", "postgres://…"),
+            ("postgres://octo:s3:cr@et@db/octo", "postgres://…"),
+            ("postgres://octo:s3/cret@db/octo", "postgres://…"),
+            ("postgres://octo:s3?cret@db/octo", "postgres://…"),
+            ("postgres://octo:s3#cret@db/octo", "postgres://…"),
+            ("postgres://octo:s3/c@et/x@db/octo", "postgres://…"),
+            ("postgres://db/octo?password=s3@cret", "postgres://…"),
         ] {
             assert_eq!(Place::named(url).unwrap().to_string(), shown);
         }
@@ -241,5 +257,28 @@ mod tests {
         };
         assert!(error.to_string().contains("`mysql://`"), "{error}");
         assert!(!error.to_string().contains("s3cret"), "{error}");
+    }
+
+    #[test]
+    fn a_database_is_one_however_its_url_is_written() {
+        let is = |one, two| Place::named(one).unwrap().is(&Place::named(two).unwrap());
+        let url = "postgres://octo:s3cret@db/octo";
+        for same in [
+            "postgresql://octo:s3cret@db/octo",
+            "postgres://other:pw@db:5432/octo?application_name=x",
+            "postgres://db/octo",
+        ] {
+            assert!(is(url, same), "{same}");
+        }
+        for other in [
+            "postgres://octo:s3cret@db/books",
+            "postgres://octo:s3cret@db:5433/octo",
+            "postgres://octo:s3cret@db2/octo",
+            "octo",
+        ] {
+            assert!(!is(url, other), "{other}");
+        }
+        let unclear = "postgres://octo:s3@cret@db/octo";
+        assert!(is(unclear, unclear));
     }
 }
