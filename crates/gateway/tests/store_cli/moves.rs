@@ -55,6 +55,37 @@ async fn a_backup_under_load_is_a_data_folder_for_a_gateway() {
 }
 
 #[tokio::test]
+async fn two_backups_to_one_folder_do_not_touch_each_other() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    filled(path).await.end().await;
+    // As another backup holds it.
+    let partial = path.join("saved.partial");
+    fs::create_dir_all(partial.join("sqlite")).unwrap();
+    fs::write(partial.join("sqlite/octoagent.db"), "half").unwrap();
+    let held = fs::File::open(&partial).unwrap();
+    held.lock().unwrap();
+    // With a slash at its end it is the same folder.
+    for to in ["saved", "saved/", "./saved/."] {
+        let (code, _, stderr) = store(path, &["backup", "--to", to]).await;
+        assert_eq!(code, 1, "{stderr}");
+        assert!(stderr.contains("another backup to"), "{stderr}");
+    }
+    let half = fs::read_to_string(partial.join("sqlite/octoagent.db"));
+    assert_eq!(half.unwrap(), "half");
+    assert_eq!(names(path), ["config", "data", "saved.partial"]);
+    // The other was killed.
+    drop(held);
+    let done = json_of(path, &["backup", "--to", "saved/", "--json"]).await;
+    assert_eq!(done["backed_up_to"], "…/saved");
+    assert_eq!(names(path), ["config", "data", "saved"]);
+    let (code, _, stderr) = store(path, &["verify", "--store", "saved"]).await;
+    assert_eq!(code, 0, "{stderr}");
+    let (code, _, stderr) = store(path, &["backup", "--to", "new/.."]).await;
+    assert_eq!(code, 2, "{stderr}");
+}
+
+#[tokio::test]
 async fn a_backup_that_breaks_off_leaves_nothing() {
     let folder = TempDir::new().unwrap();
     filled(folder.path()).await.end().await;

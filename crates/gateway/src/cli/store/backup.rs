@@ -1,8 +1,9 @@
 //! `octo store backup`
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -48,6 +49,8 @@ Exit codes: 0 backed up and good, 4 the copy is not good and was removed, 1 fail
 struct Partial {
     path: PathBuf,
     kept: bool,
+    /// The folder, locked: the system lets go of it when the process ends, however it ends.
+    _lock: File,
 }
 
 #[derive(Serialize)]
@@ -58,24 +61,25 @@ struct Done<'a> {
 
 pub(super) async fn run(config: &Config, args: &BackupArgs) -> Result<Exit, StoreCommandError> {
     let from = args.which.place(config)?;
-    must_be_free(&args.to)?;
-    let mut partial = Partial::make(&args.to)?;
+    let to = whole(&args.to)?;
+    must_be_free(&to)?;
+    let mut partial = Partial::make(&to)?;
     let verified = write(&from, &partial.path, config).await?;
-    let place = Place::folder(&args.to);
+    let place = Place::folder(&to);
     let checked = Checked::new(&place, &verified);
     if verified.is_good() {
-        partial.keep_as(&args.to)?;
+        partial.keep_as(&to)?;
     }
     if args.json {
         output::json(&Done {
-            backed_up_to: args.to.display().to_string(),
+            backed_up_to: to.display().to_string(),
             check: &checked,
         });
         return Ok(checked.exit());
     }
     checked.print();
     if verified.is_good() {
-        output::line(format!("backed up to {}", args.to.display()));
+        output::line(format!("backed up to {}", to.display()));
     } else {
         output::note(
             "error: the copy is not good and was removed; octo store verify shows whether the store itself is",
@@ -115,6 +119,19 @@ async fn write(from: &Place, to: &Path, config: &Config) -> Result<Verified, Sto
     Ok(copied?.verified)
 }
 
+/// From the root on, and without a slash at its end: a name beside it is none inside of it.
+fn whole(to: &Path) -> Result<PathBuf, StoreCommandError> {
+    let to = std::path::absolute(to).map_err(StoreCommandError::io("find the folder of --to"))?;
+    let to: PathBuf = to.components().collect();
+    if to.file_name().is_some() {
+        return Ok(to);
+    }
+    Err(StoreCommandError::Usage(format!(
+        "--to is {}, allowed is a folder that is empty or does not exist, by its name",
+        to.display()
+    )))
+}
+
 /// A folder that is there has to be empty.
 fn must_be_free(to: &Path) -> Result<(), StoreCommandError> {
     let doing = || format!("look into {}", to.display());
@@ -129,30 +146,34 @@ fn must_be_free(to: &Path) -> Result<(), StoreCommandError> {
 }
 
 impl Partial {
-    /// An empty folder beside the one to be; what an earlier backup left there is removed.
+    /// An empty folder beside the one to be, for this process alone; what a killed one left there is removed.
     fn make(to: &Path) -> Result<Self, StoreCommandError> {
-        let to = std::path::absolute(to).map_err(StoreCommandError::io("find the folder"))?;
-        let mut name: OsString = to.clone().into_os_string();
+        let mut name: OsString = to.as_os_str().to_owned();
         name.push(".partial");
         let path = PathBuf::from(name);
         let shown = path.display().to_string();
-        match fs::read_dir(&path) {
-            Ok(entries) => {
-                for entry in entries {
-                    let entry = entry.map_err(StoreCommandError::io(format!("read {shown}")))?;
-                    if entry.file_name() != "sqlite" && entry.file_name() != "artifacts" {
-                        return Err(StoreCommandError::NotEmpty(path));
-                    }
-                }
-                fs::remove_dir_all(&path)
-                    .map_err(StoreCommandError::io(format!("remove {shown}")))?;
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(StoreCommandError::io(format!("look into {shown}"))(error)),
-        }
         fs::create_dir_all(&path)
             .map_err(StoreCommandError::io(format!("make the folder {shown}")))?;
-        Ok(Self { path, kept: false })
+        let lock = lock(&path, to)?;
+        let entries = fs::read_dir(&path)
+            .and_then(Iterator::collect::<io::Result<Vec<_>>>)
+            .map_err(StoreCommandError::io(format!("look into {shown}")))?;
+        let is_ours = |entry: &fs::DirEntry| {
+            entry.file_name() == "sqlite" || entry.file_name() == "artifacts"
+        };
+        if !entries.iter().all(is_ours) {
+            return Err(StoreCommandError::NotEmpty(path));
+        }
+        for entry in entries {
+            let left = entry.path();
+            let doing = format!("remove {}", left.display());
+            fs::remove_dir_all(left).map_err(StoreCommandError::io(doing))?;
+        }
+        Ok(Self {
+            path,
+            kept: false,
+            _lock: lock,
+        })
     }
 
     /// Gives it its name, for good: also after a power loss.
@@ -160,11 +181,30 @@ impl Partial {
         let doing = format!("rename {} to {}", self.path.display(), to.display());
         let named = fs::rename(&self.path, to).and_then(|()| {
             let parent = self.path.parent().unwrap_or(Path::new("/"));
-            fs::File::open(parent)?.sync_all()
+            File::open(parent)?.sync_all()
         });
         named.map_err(StoreCommandError::io(doing))?;
         self.kept = true;
         Ok(())
+    }
+}
+
+/// Takes the folder for this process. Two backups to one place would each take the other's half for its own.
+fn lock(path: &Path, to: &Path) -> Result<File, StoreCommandError> {
+    let doing = || format!("lock {}", path.display());
+    let folder = File::open(path).map_err(StoreCommandError::io(doing()))?;
+    match folder.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(StoreCommandError::Twice(to.to_owned())),
+        Err(TryLockError::Error(error)) => return Err(StoreCommandError::io(doing())(error)),
+    }
+    // Who had it may have been done in between, and this is its backup under the final name.
+    let locked = folder.metadata().map_err(StoreCommandError::io(doing()))?;
+    let named = fs::metadata(path).ok();
+    if named.is_some_and(|named| (named.dev(), named.ino()) == (locked.dev(), locked.ino())) {
+        Ok(folder)
+    } else {
+        Err(StoreCommandError::Twice(to.to_owned()))
     }
 }
 

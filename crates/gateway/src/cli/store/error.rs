@@ -25,6 +25,8 @@ pub(super) enum StoreCommandError {
     Usage(String),
     #[error("{} is not empty; back up into a folder that is empty or does not exist", .0.display())]
     NotEmpty(PathBuf),
+    #[error("another backup to {} is being written; wait for its end or name another folder", .0.display())]
+    Twice(PathBuf),
     #[error("can not {doing}")]
     Io {
         doing: String,
@@ -44,9 +46,11 @@ impl StoreCommandError {
     pub(super) const fn exit(&self) -> Exit {
         match self {
             Self::Scheme(_) | Self::Usage(_) | Self::NotEmpty(_) => Exit::Usage,
-            Self::Missing(_) | Self::OthersWrite { .. } | Self::Io { .. } | Self::Store(_) => {
-                Exit::Failed
-            }
+            Self::Missing(_)
+            | Self::OthersWrite { .. }
+            | Self::Twice(_)
+            | Self::Io { .. }
+            | Self::Store(_) => Exit::Failed,
         }
     }
 }
