@@ -231,10 +231,22 @@ pub enum StoreError {
         /// The target's last position.
         position: u64,
     },
-    /// A copy that was broken off.
+    /// A copy of a store that was pruned since.
     #[error(
-        "the store is a copy that was broken off, its sums are not there yet; give the same `octo store copy` again, \
-         which completes it"
+        "the target holds {events} events that the source has no more: it was pruned since the copy began; copy into \
+         an empty database"
+    )]
+    OldCopy {
+        /// How many.
+        events: u64,
+    },
+    /// A store that is to be copied into itself.
+    #[error("the source and the target are one store under two names; copy into another one")]
+    SameStore,
+    /// A copy that was broken off, or was not found good.
+    #[error(
+        "the store is a copy that was broken off or not found good, its sums may be wrong; give the same \
+         `octo store copy` again, which completes and checks it"
     )]
     UnfinishedCopy,
     /// A question about costs needs single calls that were removed.

@@ -8,7 +8,7 @@ const PAGE: usize = 2_000;
 /// How many artifacts: each can be large.
 const ARTIFACTS: usize = 16;
 
-/// Stands at 1 among the readers' cursors while a copy is not complete.
+/// Stands at 1 among the readers' cursors while a copy is not complete, or was not found good.
 const UNFINISHED: &str = "octo store copy";
 
 /// Which records to hand over.
@@ -82,10 +82,12 @@ pub struct Copied {
 
 /// Copies a store into another: events with their positions and hashes, tasks, artifacts, and how far
 /// readers have come. What was copied before stays, so a copy that was interrupted goes on where it was.
-/// At the end the projections are computed at the copy, and all of it is checked.
+/// At the end the projections are computed at the copy, and all of it is checked: as long as the check finds
+/// problems, nobody takes the copy for a store ([`must_be_whole`]).
 ///
 /// # Errors
-/// [`StoreError::NotACopy`] if the other store holds something else, which then stays as it is;
+/// [`StoreError::NotACopy`] if the other store holds something else, and [`StoreError::OldCopy`] if it holds
+/// what was pruned at the source since: it then stays as it is. [`StoreError::SameStore`] if both are one;
 /// [`StoreError::UnfinishedCopy`] if the source is one; and what can be wrong with either.
 pub async fn copy(
     from: &dyn EventStore,
@@ -96,6 +98,11 @@ pub async fn copy(
     // Before anything is written: another log stays as it is.
     let after = resume_after(from, to).await?;
     to.save_cursor(UNFINISHED, 1).await?;
+    if from.cursor(UNFINISHED).await? != 0 {
+        // The mark is at the source too.
+        to.save_cursor(UNFINISHED, 0).await?;
+        return Err(StoreError::SameStore);
+    }
     let mut copied = Copied::default();
     copy_tasks(from, to).await?;
     copied.events = copy_events(from, to, after, progress).await?;
@@ -103,12 +110,14 @@ pub async fn copy(
     copy_cursors(from, to).await?;
     to.rebuild().await?;
     copied.verified = to.verify(&Progress::default()).await?;
-    to.save_cursor(UNFINISHED, 0).await?;
+    if copied.verified.is_good() {
+        to.save_cursor(UNFINISHED, 0).await?;
+    }
     Ok(copied)
 }
 
-/// Refuses a store that is a copy which was broken off: its projections are not there yet, so that every sum
-/// would be wrong.
+/// Refuses a store that is a copy which was broken off, whose projections are not there yet, or one that was
+/// not found good: sums could be wrong.
 ///
 /// # Errors
 /// [`StoreError::UnfinishedCopy`], or the store can not be read.
@@ -170,7 +179,33 @@ async fn resume_after(from: &dyn EventStore, to: &dyn EventStore) -> Result<u64,
     {
         return Err(StoreError::NotACopy { position: head });
     }
+    must_not_be_older(from, to, head).await?;
     Ok(head)
+}
+
+/// Refuses to go on with a copy that holds events which the source has no more: with the tombstones that
+/// follow, their calls would count twice. Removed events leave gaps, so the numbers tell.
+async fn must_not_be_older(
+    from: &dyn EventStore,
+    to: &dyn EventStore,
+    head: u64,
+) -> Result<(), StoreError> {
+    let (mut after, mut later) = (head, 0);
+    loop {
+        let page = from.records(RecordsQuery::Events(after), PAGE).await?;
+        let Some(last) = page.events.last().and_then(|last| last.position) else {
+            break;
+        };
+        after = crate::rows::from_sql(last);
+        later += u64::try_from(page.len()).unwrap_or(u64::MAX);
+    }
+    let theirs = from.overview().await?.events.saturating_sub(later);
+    match to.overview().await?.events.checked_sub(theirs) {
+        Some(0) => Ok(()),
+        difference => Err(StoreError::OldCopy {
+            events: difference.unwrap_or_default(),
+        }),
+    }
 }
 
 async fn copy_cursors(from: &dyn EventStore, to: &dyn EventStore) -> Result<(), StoreError> {

@@ -300,3 +300,49 @@ pub(crate) async fn a_log_that_was_pruned_since_is_not_the_one_that_was_copied(h
     assert_eq!(copied.unwrap().verified.problems, [""; 0]);
     assert_eq!(sums(fresh.store.as_ref()).await, sums(store).await);
 }
+
+pub(crate) async fn a_copy_of_what_was_pruned_since_is_not_gone_on_with(house: &House) {
+    let desk = house.open().await;
+    let store = desk.store.as_ref();
+    ended(&desk, "one", &known("0.25")).await;
+    // The last event of the copy stays at the source.
+    desk.running().await;
+    let other = house.another().await;
+    let target = other.open().await;
+    let to = target.store.as_ref();
+    copy(store, to, &Progress::default()).await.unwrap();
+    let copied = sums(to).await;
+
+    let before = Timestamp::from_unix_micros(NOON + DAY);
+    store.prune(before, &Progress::default()).await.unwrap();
+    let error = copy(store, to, &Progress::default()).await;
+    assert!(
+        matches!(error, Err(StoreError::OldCopy { events: 6 })),
+        "its calls would count twice: {error:?}"
+    );
+    assert_eq!(problems(to).await, [""; 0], "it stays as it was");
+    assert_eq!(sums(to).await, copied);
+    must_be_whole(to).await.unwrap();
+
+    // Tombstones that both have are no reason.
+    let third = house.another().await;
+    let fresh = third.open().await;
+    copy(store, fresh.store.as_ref(), &Progress::default())
+        .await
+        .unwrap();
+    ended(&desk, "two", &known("0.5")).await;
+    let copied = copy(store, fresh.store.as_ref(), &Progress::default()).await;
+    let copied = copied.unwrap();
+    assert_eq!((copied.events, copied.verified.is_good()), (7, true));
+    assert_eq!(sums(fresh.store.as_ref()).await, sums(store).await);
+}
+
+pub(crate) async fn a_store_is_not_copied_into_itself(house: &House) {
+    let desk = house.open().await;
+    let store = desk.store.as_ref();
+    ended(&desk, "one", &known("0.25")).await;
+    let error = copy(store, store, &Progress::default()).await;
+    assert!(matches!(error, Err(StoreError::SameStore)), "{error:?}");
+    must_be_whole(store).await.unwrap();
+    assert_eq!(problems(store).await, [""; 0]);
+}

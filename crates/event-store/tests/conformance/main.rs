@@ -59,6 +59,8 @@ macro_rules! each_test {
             single_calls_that_were_pruned_are_not_counted_as_none,
             a_copy_is_the_same_and_goes_on_where_it_was,
             a_log_that_was_pruned_since_is_not_the_one_that_was_copied,
+            a_copy_of_what_was_pruned_since_is_not_gone_on_with,
+            a_store_is_not_copied_into_itself,
         );
         tests!($kind rules:
             a_task_begins_with_its_creation_and_has_one,

@@ -167,6 +167,37 @@ async fn a_copy_that_was_killed_goes_on_and_is_complete() {
     assert!(stderr.contains("another log"), "{stderr}");
 }
 
+#[tokio::test]
+async fn a_copy_that_is_not_good_is_opened_by_no_gateway() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    filled(path).await.end().await;
+    let change = |from: &str, to: &str| {
+        let sql =
+            "UPDATE events SET payload = replace(payload, ?1, ?2) WHERE type = 'USER_MESSAGE'";
+        let changed = Connection::open(database(path))
+            .unwrap()
+            .execute(sql, [from, to]);
+        assert_eq!(changed.unwrap(), 3);
+    };
+    change("Hello", "Hallo");
+    let (code, stdout, stderr) = store(path, &["copy", "--to", "bad/data"]).await;
+    assert_eq!(code, 4, "{stderr}");
+    assert!(stdout.contains("its hash is another"), "{stdout}");
+    let bad = path.join("bad");
+    let refused = run(&bad, &["costs"]).await;
+    let stderr = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("not found good"), "{stderr}");
+    // Given again it is as wrong; from the mended books it can be made anew.
+    assert_eq!(store(path, &["copy", "--to", "bad/data"]).await.0, 4);
+    change("Hallo", "Hello");
+    let done = json_of(path, &["copy", "--to", "good/data", "--json"]).await;
+    assert_eq!(done["check"]["good"], true);
+    let served = run(&path.join("good"), &["costs"]).await;
+    assert_eq!(served.status.code(), Some(0));
+}
+
 fn octo_copy(folder: &Path) -> tokio::process::Child {
     let mut command = program(folder, NOWHERE);
     command

@@ -28,14 +28,14 @@ pub(super) struct CopyArgs {
 const AFTER_HELP: &str = "\
 Copies events with their positions and hashes, tasks, artifacts, and how far readers of the log have come, then \
 computes the projections at the copy and checks all of it. Nothing is written to the source. A copy that was broken \
-off goes on where it was when the same command is given again. A target that holds another log is refused. No \
-gateway may run on either of the two: what it records would be missing.
+off goes on where it was when the same command is given again, if the source was not pruned since. A target that \
+holds another log is refused. No gateway may run on either of the two: what it records would be missing.
 
 Examples:
   octo store copy --from data --to postgres://octo@db/octo
   octo store copy --from postgres://octo@db/octo --to data-back
 
-Exit codes: 0 copied and good, 4 copied and something is wrong, 1 failed, 2 wrong usage or settings.";
+Exit codes: 0 copied and good, 4 copied and something is wrong, so that no gateway opens the copy, 1 failed, 2 wrong usage or settings.";
 
 #[derive(Serialize)]
 struct Done<'a> {
