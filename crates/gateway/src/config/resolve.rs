@@ -204,7 +204,7 @@ impl Resolver<'_> {
             artifacts_dir: path("OCTOAGENT_ARTIFACTS_DIR", file.artifacts_dir)
                 .unwrap_or_else(|| data_dir.join("artifacts")),
             database_url: super::database::url(self.environment, file.database_url.as_deref())?,
-            lease: seconds("storage.lease_s", file.lease_s, 15.0)?,
+            lease: lease(file.lease_s.unwrap_or(15.0))?,
             payload_max_bytes: self.bytes(
                 "OCTOAGENT_EVENT_PAYLOAD_MAX_BYTES",
                 "storage.payload_max_bytes",
@@ -285,6 +285,16 @@ fn seconds(name: &str, value: Option<f64>, default: f64) -> Result<Duration, Con
         return Err(bad_value(name, &value.to_string(), SECONDS));
     }
     Ok(Duration::from_secs_f64(value))
+}
+
+/// Shorter, and a moment's silence is taken for an end; longer, and what a dead gateway left stays open for as
+/// long.
+fn lease(value: f64) -> Result<Duration, ConfigError> {
+    if (3.0..=3600.0).contains(&value) {
+        return Ok(Duration::from_secs_f64(value));
+    }
+    let allowed = "a number of seconds from 3 to 3600";
+    Err(bad_value("storage.lease_s", &value.to_string(), allowed))
 }
 
 fn count(name: &str, value: Option<u64>, default: u64, least: u64) -> Result<usize, ConfigError> {
@@ -376,6 +386,24 @@ mod tests {
                 .to_string()
                 .contains("line 2")
         );
+    }
+
+    #[test]
+    fn a_lease_is_neither_a_moment_nor_a_day() {
+        let lease = |value: &str| load(&[], &format!("[storage]\nlease_s = {value}"));
+        for value in [
+            "0.0", "0.001", "2.999", "3600.1", "86400.0", "-5.0", "nan", "inf",
+        ] {
+            let told = lease(value).unwrap_err().to_string();
+            assert!(
+                told.contains("storage.lease_s") && told.contains("from 3 to 3600"),
+                "{value}: {told}"
+            );
+        }
+        for (value, seconds) in [("3.0", 3), ("15.0", 15), ("3600.0", 3600)] {
+            assert_eq!(lease(value).unwrap().storage.lease.as_secs(), seconds);
+        }
+        assert_eq!(load(&[], "").unwrap().storage.lease.as_secs(), 15);
     }
 
     #[test]
