@@ -119,6 +119,13 @@ pub(super) fn store_status(error: &StoreError) -> (StatusCode, &'static str, Opt
     if error.is_full() {
         return (StatusCode::INSUFFICIENT_STORAGE, "STORAGE_FULL", None);
     }
+    if error.is_unreachable() {
+        return (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "STORAGE_UNREACHABLE",
+            Some(Duration::from_secs(5)),
+        );
+    }
     if error.is_busy() || error.is_closed() {
         return (
             StatusCode::SERVICE_UNAVAILABLE,
@@ -234,5 +241,31 @@ pub(super) fn set(headers: &mut HeaderMap, name: &'static str, text: &str) {
         .collect();
     if let Ok(value) = HeaderValue::try_from(safe) {
         headers.insert(HeaderName::from_static(name), value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use provider_service::DirectError;
+
+    use super::*;
+    use crate::http::OpenAiError;
+
+    #[test]
+    fn a_database_that_is_away_is_worth_another_try() {
+        let away = || StoreError::Unreachable {
+            server: "db:5432/octo".to_owned(),
+            source: Arc::new(std::io::Error::other("connection refused")),
+        };
+        let api = ApiError::from(away());
+        assert_eq!(api.code, "STORAGE_UNREACHABLE");
+        let v1 = OpenAiError::from(DirectError::Store(away()));
+        assert_eq!(v1.code.as_deref(), Some("storage_unreachable"));
+        for response in [api.into_response(), v1.into_response()] {
+            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(response.headers()[header::RETRY_AFTER], "5");
+        }
     }
 }
