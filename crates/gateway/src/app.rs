@@ -69,6 +69,25 @@ impl App {
     pub async fn start(config: Config) -> Result<Self, AppError> {
         let proxy = proxy_client(&config)?;
         let store = storage::open(&config.storage).await?;
+        match Self::on(config, proxy, store.clone()).await {
+            Ok(app) => Ok(app),
+            Err(error) => {
+                // Others would count this one as alive, and leave alone what it can not end any more.
+                if let Err(closing) = store.close().await {
+                    let error = &closing as &dyn std::error::Error;
+                    tracing::warn!(error, "the store was not closed");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// The parts around an open store.
+    async fn on(
+        config: Config,
+        proxy: Option<Arc<LiteLlmClient>>,
+        store: Arc<dyn EventStore>,
+    ) -> Result<Self, AppError> {
         must_be_whole(store.as_ref()).await?;
         let llm = LlmService::new(config.aliases.clone(), clients(proxy.clone()))
             .with_summary_bytes(config.storage.payload_max_bytes);

@@ -13,6 +13,9 @@ mod support;
 
 use std::time::Duration;
 
+use event_store::{EventStore as _, PostgresOptions, PostgresStore};
+use gateway::app::App;
+use gateway::config::{Config, Environment, Overrides};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -84,4 +87,23 @@ async fn a_gateway_says_which_store_it_runs_on() {
     let done = |view: &Value| view["task"]["status"] == "SUCCEEDED";
     seen(&there, &task_id, done).await;
     drop((here.stop().await, there.stop().await));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_that_fails_does_not_count_as_a_gateway() {
+    let database = Database::new();
+    let store = PostgresStore::open(PostgresOptions::new(&database.url).unwrap());
+    let store = store.await.unwrap();
+    // As a copy that was broken off leaves it.
+    store.save_cursor("octo store copy", 1).await.unwrap();
+    store.close().await.unwrap();
+    let settings = [
+        ("OCTO_DATABASE_URL", database.url.clone()),
+        ("OCTOAGENT_LLM_MODE", "echo".to_owned()),
+    ];
+    let config = Config::load(&Environment::of_pairs(settings), &Overrides::default()).unwrap();
+    let error = App::start(config).await.unwrap_err();
+    assert!(error.to_string().contains("a copy that was"), "{error}");
+    let alive = "SELECT count(*) FROM gateways WHERE expires_at > clock_timestamp()";
+    assert_eq!(database.count(alive), 0);
 }
