@@ -24,7 +24,7 @@ pub(super) struct RepriceArgs {
     /// Calls that this model answered, by its name in `octo costs --group-by model`.
     #[arg(long)]
     model: Option<String>,
-    /// Show what would change, and record nothing. Works beside a running gateway.
+    /// Show what would change, and record nothing. Works beside a running gateway on SQLite too.
     #[arg(long)]
     dry_run: bool,
     /// Print one JSON object.
@@ -35,7 +35,7 @@ pub(super) struct RepriceArgs {
 const AFTER_HELP: &str = "\
 Looks at calls that our price book priced or that have no cost; what the proxy stated stays. Nothing is \
 rewritten: a correction is an event of its own, sums follow it, and what was recorded first stays visible.
-Without --dry-run the gateway must not be running: one process writes to a database.";
+A gateway on SQLite has to be stopped, but for --dry-run: one process writes to a file.";
 
 pub(super) async fn run(config: &Config, args: &RepriceArgs) -> Exit {
     let range = match parse_cost_query(args.from.as_deref(), args.to.as_deref(), None) {
