@@ -136,6 +136,40 @@ async fn an_event_that_does_not_fit_its_schema_stops_the_python_worker_before_it
     gateway.stop().await;
 }
 
+#[test]
+fn the_python_worker_sends_its_key_to_no_address_that_is_not_http() {
+    let Some(python) = std::env::var_os("OCTO_TEST_PYTHON") else {
+        panic!("OCTO_TEST_PYTHON is not set: run this by `cargo xtask test`, which sets it up")
+    };
+    let script = real_stack::workspace_root().join("examples/python-worker/cost_worker.py");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let state = tempfile::tempdir().unwrap();
+    for url in [
+        format!("https://{address}"),
+        address.to_string(),
+        format!("http://{address}/behind"),
+        "http://".to_owned(),
+        "http://127.0.0.1:port".to_owned(),
+    ] {
+        let mut worker = std::process::Command::new(&python);
+        worker.arg("-B").arg(&script).arg("--state");
+        worker.arg(state.path().join("costs.db")).arg("--url");
+        worker.arg(&url).env("OCTO_GATEWAY_KEY", "hidden");
+        let refused = worker.output().unwrap();
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(2), "{url}: {said}");
+        assert!(said.contains("--url") && said.contains(&url), "{said}");
+        assert!(!said.contains("hidden"), "{said}");
+    }
+    let contacted = listener.accept().map(|(_, from)| from);
+    assert_eq!(
+        contacted.unwrap_err().kind(),
+        std::io::ErrorKind::WouldBlock
+    );
+}
+
 /// Calls go on while the worker is started and killed: in one round at a moment of no meaning, each time after
 /// another while, in the next as soon as its cursor has moved.
 async fn kill_while_it_counts(
