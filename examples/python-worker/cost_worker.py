@@ -6,7 +6,8 @@ event is checked against them before it is counted.
 
 The log comes as Server-Sent Events. The id of an event is its cursor: it is kept in a small SQLite file, in
 the same transaction as the sums, and sent back as `Last-Event-ID`. Killed at any moment, the worker goes on
-from there: an event may come twice, and is counted once.
+from there: an event may come twice, and is counted once. Of a task whose events were removed
+(`octo store prune`) the log keeps the sums: they take the place of what the worker saw of it, all or a part.
 
     python cost_worker.py --state costs.db
 
@@ -33,7 +34,7 @@ except ImportError:
     Draft202012Validator = None
 
 SCHEMAS = pathlib.Path(__file__).resolve().parents[2] / "crates" / "event-payloads" / "schemas"
-TYPES = ("MODEL_CALL_STARTED", "MODEL_CALL_COMPLETED", "MODEL_CALL_FAILED", "COST_CORRECTED")
+TYPES = ("MODEL_CALL_STARTED", "MODEL_CALL_COMPLETED", "MODEL_CALL_FAILED", "COST_CORRECTED", "TASK_PRUNED")
 PICODOLLAR = Decimal("1e-12")
 BATCH = 500  # events in one transaction, at most
 QUIET_S = 60  # the gateway sends a heartbeat every 15 s
@@ -43,8 +44,9 @@ LAYOUT = """
 CREATE TABLE IF NOT EXISTS log (cursor INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS calls (
     call_id TEXT PRIMARY KEY, task_id TEXT NOT NULL, day TEXT NOT NULL, alias TEXT NOT NULL,
-    ended INTEGER NOT NULL DEFAULT 0
+    ended INTEGER NOT NULL DEFAULT 0, cost_usd TEXT
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS calls_of_tasks ON calls (task_id);
 CREATE INDEX IF NOT EXISTS open_calls ON calls (task_id, call_id) WHERE ended = 0;
 CREATE TABLE IF NOT EXISTS sums (
     day TEXT NOT NULL, alias TEXT NOT NULL, calls INTEGER NOT NULL, unavailable INTEGER NOT NULL,
@@ -119,6 +121,7 @@ class Books:
             "MODEL_CALL_COMPLETED": self.end,
             "MODEL_CALL_FAILED": self.end,
             "COST_CORRECTED": self.correct,
+            "TASK_PRUNED": self.prune,
         }[event["type"]](event)
 
     def start(self, event):
@@ -128,14 +131,24 @@ class Books:
 
     def end(self, event):
         call_id = self.call_of(event)
-        self.db.execute("UPDATE calls SET ended = 1 WHERE call_id = ?", (call_id,))
         payload = event["payload"]
         # Answers from before costs were recorded state none: their default is no statement.
         stated = event["type"] == "MODEL_CALL_FAILED" or "cost_usd" in payload or "cost_unavailable" in payload
-        if not stated or self.schemas.default(event, "cost_unavailable"):
-            self.change(call_id, calls=1, unavailable=1)
-        else:
-            self.change(call_id, calls=1, cost=usd(self.schemas.default(event, "cost_usd")))
+        known = stated and not self.schemas.default(event, "cost_unavailable")
+        self.settle(call_id, usd(self.schemas.default(event, "cost_usd")) if known else None)
+
+    def settle(self, call_id, cost):
+        """Counts a call that has ended, at what it cost; none if nobody knows."""
+        kept = None if cost is None else str(cost)
+        self.db.execute("UPDATE calls SET ended = 1, cost_usd = ? WHERE call_id = ?", (kept, call_id))
+        place = self.db.execute("SELECT day, alias FROM calls WHERE call_id = ?", (call_id,)).fetchone()
+        self.change(place, calls=1, unavailable=int(cost is None), cost=cost or Decimal(0))
+
+    def take_back(self, where, value):
+        """Calls that were counted are so no more."""
+        found = self.db.execute(f"SELECT day, alias, cost_usd FROM calls WHERE {where} AND ended", (value,))
+        for day, alias, cost in found.fetchall():
+            self.change((day, alias), calls=-1, unavailable=-int(cost is None), cost=-Decimal(cost or 0))
 
     def call_of(self, event):
         """The call that an event ends: the one that it names, else the one of its task that began first. A call
@@ -152,19 +165,24 @@ class Books:
         return row[0]
 
     def correct(self, event):
-        """The difference to what counted until now. A call that was not counted here has none."""
-        payload = event["payload"]
-        call_id = payload["call_id"]
+        """Counts a call anew. One that was not counted here stays so."""
+        call_id = event["payload"]["call_id"]
         if self.db.execute("SELECT 1 FROM calls WHERE call_id = ? AND ended", (call_id,)).fetchone() is None:
             return
-        now = usd(payload["cost_usd"])
-        if self.schemas.default(event, "previous_cost_unavailable"):
-            self.change(call_id, unavailable=-1, cost=now)
-        else:
-            self.change(call_id, cost=now - usd(payload["previous_cost_usd"]))
+        self.take_back("call_id = ?", call_id)
+        self.settle(call_id, usd(event["payload"]["cost_usd"]))
 
-    def change(self, call_id, calls=0, unavailable=0, cost=Decimal(0)):
-        place = self.db.execute("SELECT day, alias FROM calls WHERE call_id = ?", (call_id,)).fetchone()
+    def prune(self, event):
+        """The sums of a task whose calls are in the log no more. How many of them came here before depends on
+        when the worker ran: what was counted of them gives way."""
+        self.take_back("task_id = ?", event["task_id"])
+        self.db.execute("DELETE FROM calls WHERE task_id = ?", (event["task_id"],))
+        for sums in self.schemas.default(event, "calls"):
+            place = (sums.get("hour", "")[:10], sums.get("alias", ""))
+            unavailable, cost = sums.get("calls_without_cost", 0), usd(sums.get("cost_usd", 0))
+            self.change(place, calls=sums.get("calls", 0), unavailable=unavailable, cost=cost)
+
+    def change(self, place, calls, unavailable, cost):
         where = "WHERE day = ? AND alias = ?"
         row = self.db.execute(f"SELECT calls, unavailable, cost_usd FROM sums {where}", place).fetchone()
         old = row or (0, 0, "0")

@@ -7,9 +7,12 @@
     reason = "a test stops where something is missing"
 )]
 
+#[path = "workers/pruned.rs"]
+mod pruned;
 mod support;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -30,7 +33,8 @@ use tokio::task::JoinSet;
 
 /// How often a worker is killed.
 const KILLS: usize = 12;
-const TYPES: &str = "MODEL_CALL_STARTED,MODEL_CALL_COMPLETED,MODEL_CALL_FAILED,COST_CORRECTED";
+const TYPES: &str =
+    "MODEL_CALL_STARTED,MODEL_CALL_COMPLETED,MODEL_CALL_FAILED,COST_CORRECTED,TASK_PRUNED";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_worker_without_an_http_stack_counts_each_event_once_however_often_it_is_killed() {
@@ -58,51 +62,63 @@ async fn the_worker_without_an_http_stack_counts_each_event_once_however_often_i
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_python_worker_counts_each_event_once_however_often_it_is_killed() {
-    let python = std::env::var_os("OCTO_TEST_PYTHON").unwrap_or_else(|| {
-        panic!("OCTO_TEST_PYTHON is not set: run this by `cargo xtask test`, which sets it up")
-    });
-    let script = real_stack::workspace_root().join("examples/python-worker/cost_worker.py");
     let state = tempfile::tempdir().unwrap();
     let file = state.path().join("costs.db");
     let (gateway, _upstream) = gateway_with_a_past().await;
-    let worker = || {
-        let mut worker = Command::new(&python);
-        worker.arg("-B").arg(&script).arg("--state").arg(&file);
-        worker
-            .arg("--url")
-            .arg(format!("http://{}", gateway.address));
-        worker
-    };
-    let cursor = || {
-        let books = rusqlite::Connection::open(&file).unwrap();
-        let row = books.query_row("SELECT cursor FROM log", [], |row| row.get::<_, i64>(0));
-        row.ok().map(i64::unsigned_abs)
-    };
+    let worker = || python_worker(&gateway, &file);
     // Half of its life is its start.
-    kill_while_it_counts(&gateway, &worker, &cursor, 60).await;
-    let last = last_cursor(&gateway).await;
-    let following = quiet(worker()).spawn().unwrap();
+    kill_while_it_counts(&gateway, &worker, &|| python_cursor(&file), 60).await;
+    let report = python_reads_all(&gateway, &file).await;
+    assert_totals(&gateway, &report).await;
+    gateway.stop().await;
+}
+
+fn python() -> OsString {
+    std::env::var_os("OCTO_TEST_PYTHON").unwrap_or_else(|| {
+        panic!("OCTO_TEST_PYTHON is not set: run this by `cargo xtask test`, which sets it up")
+    })
+}
+
+fn python_script() -> PathBuf {
+    real_stack::workspace_root().join("examples/python-worker/cost_worker.py")
+}
+
+fn python_worker(gateway: &Gateway, file: &Path) -> Command {
+    let mut worker = Command::new(python());
+    worker.arg("-B").arg(python_script());
+    worker.arg("--state").arg(file);
+    worker
+        .arg("--url")
+        .arg(format!("http://{}", gateway.address));
+    worker
+}
+
+fn python_cursor(file: &Path) -> Option<u64> {
+    let books = rusqlite::Connection::open(file).unwrap();
+    let row = books.query_row("SELECT cursor FROM log", [], |row| row.get::<_, i64>(0));
+    row.ok().map(i64::unsigned_abs)
+}
+
+/// Lets the worker follow the log to its end, and gives its report.
+async fn python_reads_all(gateway: &Gateway, file: &Path) -> String {
+    let last = last_cursor(gateway).await;
+    let following = quiet(python_worker(gateway, file)).spawn().unwrap();
     let caught_up = async {
         loop {
-            let report = output_of(worker().arg("--show")).await;
-            if cursor().is_some_and(|cursor| cursor >= last) {
+            let report = output_of(python_worker(gateway, file).arg("--show")).await;
+            if python_cursor(file).is_some_and(|cursor| cursor >= last) {
                 return report;
             }
         }
     };
     let report = tokio::time::timeout(LIMIT, caught_up).await.unwrap();
     drop(following);
-    assert_totals(&gateway, &report).await;
-    gateway.stop().await;
+    report
 }
 
 #[tokio::test]
 async fn an_event_that_does_not_fit_its_schema_stops_the_python_worker_before_it_is_counted() {
-    let Some(python) = std::env::var_os("OCTO_TEST_PYTHON") else {
-        panic!("OCTO_TEST_PYTHON is not set: run this by `cargo xtask test`, which sets it up")
-    };
     let workspace = real_stack::workspace_root();
-    let script = workspace.join("examples/python-worker/cost_worker.py");
     let schemas = tempfile::tempdir().unwrap();
     for entry in std::fs::read_dir(workspace.join("crates/event-payloads/schemas")).unwrap() {
         let path = entry.unwrap().path();
@@ -114,10 +130,10 @@ async fn an_event_that_does_not_fit_its_schema_stops_the_python_worker_before_it
     schema["properties"]["model_alias"]["type"] = json!("number");
     std::fs::write(&file, schema.to_string()).unwrap();
     let (gateway, _upstream) = gateway_with_a_past().await;
-    let mut worker = Command::new(python);
+    let mut worker = Command::new(python());
     worker
         .arg("-B")
-        .arg(script)
+        .arg(python_script())
         .arg("--state")
         .arg(schemas.path().join("costs.db"));
     worker.arg("--schemas").arg(schemas.path());
@@ -138,10 +154,6 @@ async fn an_event_that_does_not_fit_its_schema_stops_the_python_worker_before_it
 
 #[test]
 fn the_python_worker_sends_its_key_to_no_address_that_is_not_http() {
-    let Some(python) = std::env::var_os("OCTO_TEST_PYTHON") else {
-        panic!("OCTO_TEST_PYTHON is not set: run this by `cargo xtask test`, which sets it up")
-    };
-    let script = real_stack::workspace_root().join("examples/python-worker/cost_worker.py");
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     listener.set_nonblocking(true).unwrap();
@@ -153,8 +165,8 @@ fn the_python_worker_sends_its_key_to_no_address_that_is_not_http() {
         "http://".to_owned(),
         "http://127.0.0.1:port".to_owned(),
     ] {
-        let mut worker = std::process::Command::new(&python);
-        worker.arg("-B").arg(&script).arg("--state");
+        let mut worker = std::process::Command::new(python());
+        worker.arg("-B").arg(python_script()).arg("--state");
         worker.arg(state.path().join("costs.db")).arg("--url");
         worker.arg(&url).env("OCTO_GATEWAY_KEY", "hidden");
         let refused = worker.output().unwrap();

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use event_payloads::{CostCorrected, Event, EventId, EventType, Payload, TaskId, Usd};
+use event_payloads::{
+    CostCorrected, Event, EventId, EventType, Payload, PrunedCalls, TaskId, TaskPruned, Usd,
+};
 use serde::{Deserialize, Serialize};
 
 /// The cursor, and what was added up until there. One value in one file: neither is ever without the other.
@@ -13,10 +15,9 @@ pub(crate) struct Books {
     pub(crate) cursor: u64,
     /// Sums by day (UTC, of the call's start), then by alias.
     sums: BTreeMap<String, BTreeMap<String, Sum>>,
-    /// Calls without an end yet, by the event that started them.
-    open: BTreeMap<EventId, Open>,
-    /// The sum that a call stands in. A correction may come at any later time, and names the call alone.
-    counted: BTreeMap<EventId, Place>,
+    /// Calls by their task and by the event that started them. A correction may come at any later time, and
+    /// names the call alone; a tombstone names the task.
+    calls: BTreeMap<TaskId, BTreeMap<EventId, Call>>,
 }
 
 /// Some calls that have ended.
@@ -30,12 +31,19 @@ pub(crate) struct Sum {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Open {
-    task_id: TaskId,
-    #[serde(flatten)]
+struct Call {
     place: Place,
+    /// None while it has no end.
+    end: Option<End>,
 }
 
+/// What a call that has ended cost; none if nobody knows.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+struct End {
+    cost_usd: Option<Usd>,
+}
+
+/// The sum that a call stands in.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Place {
     day: String,
@@ -48,10 +56,13 @@ impl Books {
         match event.event_type {
             EventType::ModelCallStarted => self.start(event),
             EventType::ModelCallCompleted | EventType::ModelCallFailed => self.end(event)?,
-            EventType::CostCorrected => {
-                let payload = event.decode().map_err(|error| error.to_string())?;
-                if let Payload::CostCorrected(correction) = payload {
-                    self.correct(&correction)?;
+            EventType::CostCorrected | EventType::TaskPruned => {
+                match event.decode().map_err(|error| error.to_string())? {
+                    Payload::CostCorrected(correction) => {
+                        self.correct(&event.task_id, &correction)?;
+                    }
+                    Payload::TaskPruned(pruned) => self.prune(&event.task_id, &pruned)?,
+                    _ => {}
                 }
             }
             _ => {}
@@ -60,56 +71,62 @@ impl Books {
     }
 
     fn start(&mut self, event: &Event) {
-        let open = Open {
-            task_id: event.task_id.clone(),
-            place: place(event),
-        };
-        self.open.insert(event.event_id.clone(), open);
+        let place = place(event);
+        let calls = self.calls.entry(event.task_id.clone()).or_default();
+        calls.insert(event.event_id.clone(), Call { place, end: None });
     }
 
     fn end(&mut self, event: &Event) -> Result<(), String> {
-        let (call_id, mut place) = self.call_of(event);
-        if place.alias.is_empty() {
-            place.alias = alias(event);
+        let calls = self.calls.entry(event.task_id.clone()).or_default();
+        let call_id = call_of(calls, event);
+        let call = calls.entry(call_id).or_insert_with(|| Call {
+            place: place(event),
+            end: None,
+        });
+        if call.place.alias.is_empty() {
+            call.place.alias = alias(event);
         }
-        let sum = self.sum(&place);
-        sum.calls += 1;
-        match cost(event) {
-            Some(usd) => sum.add(usd)?,
-            None => sum.unavailable += 1,
-        }
-        self.counted.insert(call_id, place);
-        Ok(())
+        let cost_usd = cost(event);
+        let end = call.end.insert(End { cost_usd });
+        let (place, end) = (call.place.clone(), *end);
+        self.sum(&place).add(end)
     }
 
-    /// The call that an event ends. It names the call's start; where old events do not, it is the call of the
-    /// task that began first, and a call without a start begins with its end.
-    fn call_of(&mut self, event: &Event) -> (EventId, Place) {
-        let named = event.causality.parent_event_id.as_ref();
-        let call_id = named.filter(|call_id| self.open.contains_key(*call_id));
-        let oldest = || {
-            let mut open = self.open.iter();
-            open.find(|(_, open)| open.task_id == event.task_id)
-                .map(|(call_id, _)| call_id)
-        };
-        let call_id = call_id.or_else(oldest).unwrap_or(&event.event_id).clone();
-        let begun = self.open.remove(&call_id).map(|open| open.place);
-        (call_id, begun.unwrap_or_else(|| place(event)))
-    }
-
-    /// The difference to what counted until now. A call that was not counted here has none.
-    fn correct(&mut self, correction: &CostCorrected) -> Result<(), String> {
-        let Some(place) = self.counted.get(&correction.call_id).cloned() else {
+    /// Counts a call anew. One that was not counted here stays so.
+    fn correct(&mut self, task_id: &TaskId, correction: &CostCorrected) -> Result<(), String> {
+        let calls = self.calls.get_mut(task_id);
+        let call = calls.and_then(|calls| calls.get_mut(&correction.call_id));
+        let Some(Call {
+            place,
+            end: Some(end),
+        }) = call
+        else {
             return Ok(());
         };
+        let (place, before) = (place.clone(), *end);
+        end.cost_usd = Some(correction.cost_usd);
+        let now = *end;
         let sum = self.sum(&place);
-        if correction.previous_cost_unavailable {
-            let left = sum.unavailable.checked_sub(1);
-            sum.unavailable = left.ok_or("a correction speaks of another cost")?;
-        } else {
-            sum.subtract(correction.previous_cost_usd)?;
+        sum.take_back(before)?;
+        sum.add(now)
+    }
+
+    /// The sums of a task whose calls are in the log no more. How many of them came here before depends on when
+    /// the worker ran: what was counted of them gives way.
+    fn prune(&mut self, task_id: &TaskId, pruned: &TaskPruned) -> Result<(), String> {
+        for call in self.calls.remove(task_id).unwrap_or_default().into_values() {
+            if let Some(end) = call.end {
+                self.sum(&call.place).take_back(end)?;
+            }
         }
-        sum.add(correction.cost_usd)
+        for calls in &pruned.calls {
+            let place = Place {
+                day: event_payloads::first_chars(&calls.hour, 10).to_owned(),
+                alias: calls.alias.clone(),
+            };
+            self.sum(&place).add_pruned(calls)?;
+        }
+        Ok(())
     }
 
     fn sum(&mut self, place: &Place) -> &mut Sum {
@@ -153,18 +170,49 @@ fn add_up<'a>(sums: impl Iterator<Item = (&'a str, Sum)>) -> BTreeMap<&'a str, S
 }
 
 impl Sum {
+    fn add(&mut self, end: End) -> Result<(), String> {
+        self.calls += 1;
+        match end.cost_usd {
+            Some(usd) => self.add_usd(usd)?,
+            None => self.unavailable += 1,
+        }
+        Ok(())
+    }
+
+    fn add_pruned(&mut self, calls: &PrunedCalls) -> Result<(), String> {
+        self.calls += calls.calls;
+        self.unavailable += calls.calls_without_cost;
+        self.add_usd(calls.cost_usd)
+    }
+
     /// Whole picodollars, as the gateway adds up: a cost of old may have the noise of a float.
-    fn add(&mut self, usd: Usd) -> Result<(), String> {
+    fn add_usd(&mut self, usd: Usd) -> Result<(), String> {
         let sum = self.cost_usd.checked_add(usd.rounded());
         self.cost_usd = sum.ok_or("the sum is too large")?;
         Ok(())
     }
 
-    fn subtract(&mut self, usd: Usd) -> Result<(), String> {
-        let left = self.cost_usd.as_decimal() - usd.rounded().as_decimal();
-        self.cost_usd = Usd::new(left).map_err(|error| error.to_string())?;
+    /// Of what was added before.
+    fn take_back(&mut self, end: End) -> Result<(), String> {
+        self.calls -= 1;
+        match end.cost_usd {
+            Some(usd) => {
+                let left = self.cost_usd.as_decimal() - usd.rounded().as_decimal();
+                self.cost_usd = Usd::new(left).map_err(|error| error.to_string())?;
+            }
+            None => self.unavailable -= 1,
+        }
         Ok(())
     }
+}
+
+/// The call of a task that an event ends. It names the call's start; where old events do not, it is the call that
+/// began first, and a call without a start begins with its end.
+fn call_of(calls: &BTreeMap<EventId, Call>, event: &Event) -> EventId {
+    let named = event.causality.parent_event_id.as_ref();
+    let open = |call_id: &&EventId| calls.get(*call_id).is_some_and(|call| call.end.is_none());
+    let call_id = named.filter(open).or_else(|| calls.keys().find(open));
+    call_id.unwrap_or(&event.event_id).clone()
 }
 
 /// What the end of a call says that it cost; `None` if nobody knows.

@@ -3,7 +3,10 @@
 //! It is built from `event-payloads` and the standard library: no async, no HTTP crate. It asks the gateway
 //! for the events after its cursor (`GET /api/events`, which waits until there are some), adds them to its
 //! books, and writes books and cursor in one file before it asks for more. Killed at any moment, it goes on
-//! from that file: an event may come twice, and is counted once.
+//! from that file: an event may come twice, and is counted once. Of a task whose events were removed
+//! (`octo store prune`) the log keeps the sums: they take the place of what the worker saw of it, all or a
+//! part. Its limit: the file holds every call that the log still has, and is written anew for each page of
+//! events, so it is for some hundred thousand calls; `examples/python-worker` keeps its books in a database.
 //!
 //!     cargo run -p event-payloads --example cost_worker -- --state costs.json
 //!
@@ -24,7 +27,8 @@ use books::Books;
 use http::{Gateway, HttpError};
 
 /// What is added up. The gateway leaves all other types out.
-const TYPES: &str = "MODEL_CALL_STARTED,MODEL_CALL_COMPLETED,MODEL_CALL_FAILED,COST_CORRECTED";
+const TYPES: &str =
+    "MODEL_CALL_STARTED,MODEL_CALL_COMPLETED,MODEL_CALL_FAILED,COST_CORRECTED,TASK_PRUNED";
 /// Between two tries at a gateway that does not answer.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long the gateway is asked to wait for an event, in seconds.
