@@ -152,8 +152,8 @@ async fn an_event_that_does_not_fit_its_schema_stops_the_python_worker_before_it
     gateway.stop().await;
 }
 
-#[test]
-fn the_python_worker_sends_its_key_to_no_address_that_is_not_http() {
+#[tokio::test]
+async fn the_python_worker_sends_its_key_to_no_address_that_is_not_http() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     listener.set_nonblocking(true).unwrap();
@@ -165,11 +165,12 @@ fn the_python_worker_sends_its_key_to_no_address_that_is_not_http() {
         "http://".to_owned(),
         "http://127.0.0.1:port".to_owned(),
     ] {
-        let mut worker = std::process::Command::new(python());
+        let mut worker = Command::new(python());
         worker.arg("-B").arg(python_script()).arg("--state");
         worker.arg(state.path().join("costs.db")).arg("--url");
         worker.arg(&url).env("OCTO_GATEWAY_KEY", "hidden");
-        let refused = worker.output().unwrap();
+        let refused = tokio::time::timeout(LIMIT, worker.kill_on_drop(true).output()).await;
+        let refused = refused.unwrap().unwrap();
         let said = String::from_utf8(refused.stderr).unwrap();
         assert_eq!(refused.status.code(), Some(2), "{url}: {said}");
         assert!(said.contains("--url") && said.contains(&url), "{said}");
