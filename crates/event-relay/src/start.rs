@@ -37,8 +37,12 @@ impl Readers {
     }
 
     /// The sequence first: with a new one and an old cursor, a crash between the two makes us ask the
-    /// stream or publish again, never leave out.
+    /// stream or publish again, never leave out. Another relay that is further is not set back: its cursor
+    /// with our sequence would say that the stream has what it may lose.
     pub(crate) async fn save(&self, store: &dyn EventStore, at: Start) -> Result<(), RelayError> {
+        if store.cursor(&self.cursor).await? > at.after {
+            return Ok(());
+        }
         store.save_cursor(&self.sequence, at.sequence).await?;
         store.save_cursor(&self.cursor, at.after).await?;
         Ok(())

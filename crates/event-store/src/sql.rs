@@ -132,8 +132,7 @@ pub(crate) const POSITION: &str =
 pub(crate) const HEAD: &str = "SELECT coalesce(max(position), 0) AS head FROM events";
 pub(crate) const CURSOR: &str = "SELECT position FROM log_cursors WHERE reader = $1";
 pub(crate) const SAVE_CURSOR: &str = "INSERT INTO log_cursors (reader, position) VALUES ($1, $2)
-     ON CONFLICT (reader) DO UPDATE SET position = excluded.position
-         WHERE excluded.position > log_cursors.position";
+     ON CONFLICT (reader) DO UPDATE SET position = excluded.position";
 
 pub(crate) fn artifacts() -> String {
     format!("SELECT {ARTIFACT_COLUMNS} FROM artifacts WHERE task_id = $1 ORDER BY ts, artifact_id")

@@ -91,8 +91,7 @@ pub trait EventStore: fmt::Debug + Send + Sync {
     /// never did.
     async fn cursor(&self, reader: &str) -> Result<u64, StoreError>;
 
-    /// Keeps how far a reader of the log has come. It never goes back: of two programs that read for one
-    /// reader, the one that is further counts.
+    /// Keeps how far a reader of the log has come.
     async fn save_cursor(&self, reader: &str, position: u64) -> Result<(), StoreError>;
 
     /// Adds calls up, one row a group in the order of the group's values. Without groups it is one
