@@ -134,8 +134,10 @@ pub trait EventStore: fmt::Debug + Send + Sync {
     /// Some of its records as they are, for [`copy`](crate::copy).
     async fn records(&self, query: RecordsQuery, limit: usize) -> Result<Records, StoreError>;
 
-    /// Takes another store's records in, as they are. Those that are there already stay. The projections
-    /// have to be computed with [`rebuild`](Self::rebuild) afterwards.
+    /// Takes another store's records in, as they are: all of them or, with an error, none. A task that is there
+    /// already comes to say what is taken in; an artifact stays but for its content, which is kept anew; a
+    /// cursor never goes back; an event that is there is an error. The projections have to be computed with
+    /// [`rebuild`](Self::rebuild) afterwards.
     async fn take_in(&self, records: Records) -> Result<(), StoreError>;
 
     /// Records what was handed over, then closes. What comes later gets [`StoreError::Closed`];

@@ -13,6 +13,7 @@ mod prune;
 mod read;
 mod rebuild;
 mod records;
+mod repair;
 mod row;
 mod schema;
 mod statements;
@@ -32,6 +33,7 @@ use connect::Connector;
 use lease::Lease;
 pub use options::PostgresOptions;
 use pool::Readers;
+use repair::{Kept, Repairer};
 use writer::{Append, Job};
 
 use crate::live::Hub;
@@ -63,6 +65,7 @@ pub struct PostgresStore {
     hub: Arc<Hub>,
     lease: Lease,
     clock: Arc<dyn Clock>,
+    taking_in: Kept,
     mode: Mode,
 }
 
@@ -269,6 +272,8 @@ impl EventStore for PostgresStore {
 
     async fn rebuild(&self) -> Result<Rebuilt, StoreError> {
         drop(self.jobs()?);
+        // It comes at the end of a copy.
+        drop(self.taking_in.forget());
         rebuild::everything(&self.connector).await
     }
 
@@ -278,11 +283,14 @@ impl EventStore for PostgresStore {
 
     async fn prune(&self, before: Timestamp, progress: &Progress) -> Result<Pruned, StoreError> {
         drop(self.jobs()?);
+        let told = |failure: failure::Failure| failure.told(self.connector.server());
+        let mut repairer = Repairer::open(&self.connector).await.map_err(told)?;
         let mut pruned = Pruned::default();
         let mut place = prune::Place::default();
         loop {
             let (own, clock) = (&self.lease.gateway_id, self.clock.as_ref());
-            let part = prune::some(&self.connector, own, before, &place, clock).await?;
+            let part = Box::pin(prune::some(&mut repairer, own, before, &place, clock));
+            let part = part.await.map_err(told)?;
             for event in &part.events {
                 self.hub.publish(std::slice::from_ref(event));
             }
@@ -303,7 +311,8 @@ impl EventStore for PostgresStore {
     async fn take_in(&self, records: Records) -> Result<(), StoreError> {
         drop(self.jobs()?);
         let own = &self.lease.gateway_id;
-        let head = records::take_in(&self.connector, self.limits, own, records).await?;
+        let kept = &self.taking_in;
+        let head = records::take_in(&self.connector, kept, self.limits, own, records).await?;
         self.hub.reach(head);
         Ok(())
     }
@@ -313,6 +322,7 @@ impl EventStore for PostgresStore {
             Mode::ReadOnly => None,
             Mode::Writing(handle) => handle.lock().unwrap_or_else(PoisonError::into_inner).take(),
         };
+        drop(self.taking_in.forget());
         let Some(mut handle) = handle else {
             self.readers.close().await;
             return Ok(());

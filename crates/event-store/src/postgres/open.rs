@@ -11,6 +11,7 @@ use super::failure::Failure;
 use super::feed::{Ear, Feed};
 use super::lease::Lease;
 use super::pool::Readers;
+use super::repair::Kept;
 use super::schema::{self, LAYOUT};
 use super::writer::{Session, Writer};
 use super::{Handle, Mode, PostgresOptions, PostgresStore};
@@ -150,6 +151,7 @@ fn assemble(
         hub,
         lease,
         clock: Arc::clone(&options.limits.clock),
+        taking_in: Kept::default(),
         mode,
     }
 }

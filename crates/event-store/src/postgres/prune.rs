@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use event_payloads::{Event, TaskId, Timestamp};
 use tokio_postgres::Transaction;
 
-use super::connect::{Connector, Purpose};
 use super::facts::LOCK;
 use super::failure::Failure;
 use super::feed::{NOTIFY, note};
 use super::pipeline;
 use super::records::head;
+use super::repair::Repairer;
 use super::statements::Writing;
 use super::write;
 use crate::books::call::CallRow;
@@ -19,7 +19,7 @@ use crate::books::prune::{Candidate, Pruning};
 use crate::id::Monotonic;
 use crate::rows::{self, Row as _};
 use crate::sql::{self, CALL_COLUMNS, EVENT_COLUMNS};
-use crate::{Clock, Pruned, StoreError, Task};
+use crate::{Clock, Pruned, Task};
 
 /// How many tasks one transaction looks at.
 const TASKS: i64 = 100;
@@ -41,34 +41,27 @@ pub(crate) struct Part {
 
 /// Looks at some tasks after a place, and prunes those that ended before a moment.
 pub(crate) async fn some(
-    connector: &Connector,
+    repairer: &mut Repairer,
     gateway_id: &str,
     before: Timestamp,
     after: &Place,
     clock: &dyn Clock,
-) -> Result<Part, StoreError> {
-    let work = async {
-        let mut conn = connector.connect(Purpose::Repairing).await?;
-        let writing = Writing::prepare(&conn.client).await?;
-        let tx = conn.client.transaction().await?;
-        tx.batch_execute(LOCK).await?;
-        let from = head(&tx).await?;
-        let (mut part, tasks) = candidates(&tx, before, after).await?;
-        part.head = from;
-        let prunings = plan(&tx, before, &tasks, &mut part, clock).await?;
-        remove(&tx, &writing, &prunings).await?;
-        tx.execute(NOTIFY, &[&note(gateway_id, from, part.head)])
-            .await?;
-        tx.commit().await?;
-        part.events = prunings
-            .into_iter()
-            .map(|(_, pruning)| pruning.event)
-            .collect();
-        Ok(part)
-    };
-    Box::pin(work)
-        .await
-        .map_err(|failure: Failure| failure.told(connector.server()))
+) -> Result<Part, Failure> {
+    let tx = repairer.conn.client.transaction().await?;
+    tx.batch_execute(LOCK).await?;
+    let from = head(&tx).await?;
+    let (mut part, tasks) = candidates(&tx, before, after).await?;
+    part.head = from;
+    let prunings = plan(&tx, before, &tasks, &mut part, clock).await?;
+    remove(&tx, &repairer.writing, &prunings).await?;
+    tx.execute(NOTIFY, &[&note(gateway_id, from, part.head)])
+        .await?;
+    tx.commit().await?;
+    part.events = prunings
+        .into_iter()
+        .map(|(_, pruning)| pruning.event)
+        .collect();
+    Ok(part)
 }
 
 /// Tasks that ended before a moment, by their creation. A row that can not be read stays.

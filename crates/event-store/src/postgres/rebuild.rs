@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use event_payloads::TaskId;
 use tokio_postgres::{Client, Transaction};
 
-use super::connect::{Connector, Purpose};
+use super::connect::Connector;
 use super::facts::LOCK;
 use super::failure::Failure;
 use super::pipeline::{self, Step};
+use super::repair::Repairer;
 use super::statements::Writing;
 use super::walk::Walk;
 use super::write;
@@ -20,10 +21,9 @@ use crate::{Rebuilt, StoreError};
 /// Computes `model_calls`, the sums and `tasks` anew, while all commits wait.
 pub(crate) async fn everything(connector: &Connector) -> Result<Rebuilt, StoreError> {
     let work = async {
-        let mut conn = connector.connect(Purpose::Repairing).await?;
-        let writing = Writing::prepare(&conn.client).await?;
-        let tx = conn.client.transaction().await?;
-        let rebuilt = rebuild(&tx, &writing).await?;
+        let mut repairer = Repairer::open(connector).await?;
+        let tx = repairer.conn.client.transaction().await?;
+        let rebuilt = rebuild(&tx, &repairer.writing).await?;
         tx.commit().await?;
         Ok::<_, Failure>(rebuilt)
     };

@@ -3,13 +3,14 @@
 use tokio_postgres::Transaction;
 use tokio_postgres::types::ToSql;
 
-use super::connect::{Connector, Purpose};
+use super::connect::Connector;
 use super::facts::LOCK;
 use super::failure::Failure;
 use super::feed::{NOTIFY, note};
 use super::pipeline;
 use super::pool::Readers;
 use super::read::content_of;
+use super::repair::Kept;
 use super::statements::Writing;
 use super::write::{self, clean};
 use crate::StoreError;
@@ -76,21 +77,22 @@ pub(crate) async fn some(
 /// Gives the log's last position afterwards.
 pub(crate) async fn take_in(
     connector: &Connector,
+    kept: &Kept,
     limits: ArtifactLimits,
     gateway_id: &str,
     records: Records,
 ) -> Result<u64, StoreError> {
     let work = async {
-        let mut conn = connector.connect(Purpose::Repairing).await?;
-        let writing = Writing::prepare(&conn.client).await?;
-        let tx = conn.client.transaction().await?;
+        let mut repairer = kept.take(connector).await?;
+        let tx = repairer.conn.client.transaction().await?;
         tx.batch_execute(LOCK).await?;
         let before = head(&tx).await?;
-        take(&tx, &writing, limits, records).await?;
+        take(&tx, &repairer.writing, limits, records).await?;
         let head = head(&tx).await?;
         tx.execute(NOTIFY, &[&note(gateway_id, before, head)])
             .await?;
         tx.commit().await?;
+        kept.keep(repairer);
         Ok(head)
     };
     Box::pin(work)

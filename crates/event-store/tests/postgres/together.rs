@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use event_payloads::{Cost, TaskStatus};
-use event_store::{EventStore, Follow, Followed, LogFollow, PostgresStore};
+use event_store::{EventStore, Follow, Followed, LogFollow, PostgresStore, RecordsQuery};
 use tokio::task::JoinSet;
 
 use crate::database::as_superuser;
@@ -193,6 +194,47 @@ async fn commits_see_each_other_whatever_isolation_the_database_is_set_to() {
         assert_eq!(seqs(&here, &task_id).await, expected);
         verified(&here).await;
         for store in [here, there] {
+            store.close().await.unwrap();
+        }
+    })
+    .await;
+}
+
+/// Each page of a copy that made a connection of its own would prepare all statements again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_pages_of_a_copy_share_a_connection_that_goes_with_it() {
+    in_time(async {
+        let (from, to) = (House::fresh().await, House::fresh().await);
+        let source = from.store().await;
+        for _ in 0..3 {
+            from.running(&source).await;
+        }
+        let target = to.store().await;
+        let tell = "CREATE TABLE told (pid INT);
+             CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                 INSERT INTO told VALUES (pg_backend_pid());
+                 RETURN NULL; END $$;
+             CREATE TRIGGER tell AFTER INSERT ON events EXECUTE FUNCTION tell()";
+        as_superuser(to.database.url(), tell).await;
+        for after in 0..6 {
+            let page = source
+                .records(RecordsQuery::Events(after), 1)
+                .await
+                .unwrap();
+            target.take_in(page).await.unwrap();
+        }
+        let pids = "SELECT pid::text || ' ' || count(*)::text FROM told GROUP BY pid";
+        let pids = to.sql(pids).await;
+        assert_eq!(pids.len(), 1, "{pids:?}");
+        let (pid, count) = pids[0].split_once(' ').unwrap();
+        assert_eq!(count, "6");
+        target.rebuild().await.unwrap();
+        verified(&target).await;
+        let still = format!("SELECT pid::text FROM pg_stat_activity WHERE pid = {pid}");
+        while !to.sql(&still).await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        for store in [source, target] {
             store.close().await.unwrap();
         }
     })
