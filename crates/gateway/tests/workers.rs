@@ -104,16 +104,14 @@ async fn python_reads_all(gateway: &Gateway, file: &Path) -> String {
     let last = last_cursor(gateway).await;
     let following = quiet(python_worker(gateway, file)).spawn().unwrap();
     let caught_up = async {
-        loop {
-            let report = output_of(python_worker(gateway, file).arg("--show")).await;
-            if python_cursor(file).is_some_and(|cursor| cursor >= last) {
-                return report;
-            }
+        while python_cursor(file).is_none_or(|cursor| cursor < last) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    let report = tokio::time::timeout(LIMIT, caught_up).await.unwrap();
+    tokio::time::timeout(LIMIT, caught_up).await.unwrap();
     drop(following);
-    report
+    // Only now: a report from before its cursor was seen can be older than that.
+    output_of(python_worker(gateway, file).arg("--show")).await
 }
 
 #[tokio::test]
