@@ -1,0 +1,169 @@
+//! A service over the store, and a model that answers when the test says so.
+
+use std::sync::Arc;
+
+use alias_registry::AliasRegistry;
+use async_trait::async_trait;
+use event_payloads::{Actor, Cost, CostSource, Event, Payload, TaskId, TaskStatus, UserMessage};
+use event_store::{Commit, EventStore, NewEvent, SqliteOptions, SqliteStore};
+use provider_core::{
+    Completion, ModelCall, ModelCallResult, ModelClient, ModelRequest, ModelStream, ProviderError,
+};
+use provider_service::{
+    DirectAnswer, DirectCall, DirectError, FallbackManager, FallbackPolicy, Limits, LlmService,
+    TaskService,
+};
+use tempfile::TempDir;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::store::Troubled;
+
+/// What a call of the model costs.
+pub(crate) const PRICE: &str = "0.25";
+
+/// Says when a call has come in, and answers it once it may.
+#[derive(Clone, Debug)]
+struct Gate {
+    arrived: Arc<Semaphore>,
+    release: Arc<Semaphore>,
+}
+
+#[async_trait]
+impl ModelClient for Gate {
+    fn name(&self) -> &'static str {
+        "gate"
+    }
+
+    async fn complete(&self, call: &ModelCall) -> Result<Completion, ProviderError> {
+        self.arrived.add_permits(1);
+        self.release.acquire().await.unwrap().forget();
+        let cost = Cost::known(PRICE.parse().unwrap(), CostSource::Proxy);
+        Ok(Completion {
+            result: ModelCallResult::answered(call, "gate-1", "tests", "Through.", cost),
+            body: "{}".into(),
+        })
+    }
+
+    async fn stream(&self, _: &ModelCall) -> Result<ModelStream, ProviderError> {
+        unreachable!("nothing here is streamed")
+    }
+}
+
+/// A call that is under way.
+pub(crate) struct Calling(JoinSet<Result<DirectAnswer, DirectError>>);
+
+impl Calling {
+    pub(crate) async fn outcome(mut self) -> Result<DirectAnswer, DirectError> {
+        self.0.join_next().await.unwrap().unwrap()
+    }
+}
+
+pub(crate) struct House {
+    pub(crate) store: Arc<Troubled>,
+    pub(crate) tasks: TaskService,
+    gate: Gate,
+    _dir: TempDir,
+}
+
+impl House {
+    pub(crate) async fn alone() -> Self {
+        Self::open(false).await
+    }
+
+    pub(crate) async fn shared() -> Self {
+        Self::open(true).await
+    }
+
+    async fn open(is_shared: bool) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let options = SqliteOptions::new(dir.path().join("octo.db"), dir.path().join("artifacts"));
+        let store = SqliteStore::open(options).await.unwrap();
+        let store = Arc::new(Troubled::new(store, is_shared));
+        let gate = Gate {
+            arrived: Arc::new(Semaphore::new(0)),
+            release: Arc::new(Semaphore::new(0)),
+        };
+        let clients = FallbackManager::without_fallback(Arc::new(gate.clone()));
+        let llm = LlmService::new(AliasRegistry::default(), clients);
+        Self {
+            tasks: TaskService::new(store.clone(), llm, Limits::default()),
+            store,
+            gate,
+            _dir: dir,
+        }
+    }
+
+    /// A call, in a session or as a task of its own; it is at the model when this returns.
+    pub(crate) async fn call(&self, session: Option<&TaskId>) -> Calling {
+        let call = DirectCall {
+            task: session.cloned(),
+            model: "planner".to_owned(),
+            request: ModelRequest::from_prompt("hi"),
+            fallback: FallbackPolicy::Refuse,
+        };
+        let tasks = self.tasks.clone();
+        let mut calling = JoinSet::new();
+        calling.spawn(async move { tasks.answer(call).await });
+        self.gate.arrived.acquire().await.unwrap().forget();
+        Calling(calling)
+    }
+
+    /// Lets the model answer.
+    pub(crate) fn answer(&self) {
+        self.gate.release.add_permits(1);
+    }
+
+    pub(crate) async fn status(&self, task_id: &TaskId) -> TaskStatus {
+        let task = self.store.elsewhere().task(task_id).await.unwrap();
+        task.unwrap().status
+    }
+
+    /// The events that ended the calls of a task.
+    pub(crate) async fn ends(&self, task_id: &TaskId) -> Vec<Payload> {
+        let events = self.store.events(task_id, 0, 10_000).await.unwrap();
+        let payloads = events.iter().map(Event::decode).map(Result::unwrap);
+        payloads
+            .filter(|payload| {
+                matches!(
+                    payload,
+                    Payload::ModelCallCompleted(_) | Payload::ModelCallFailed(_)
+                )
+            })
+            .collect()
+    }
+
+    /// Another gateway records these. Nothing goes on here until all who follow the task have been told.
+    pub(crate) fn recorded_elsewhere(
+        &self,
+        task_id: &TaskId,
+        events: impl IntoIterator<Item = NewEvent>,
+    ) {
+        let commit = Commit::new(task_id.clone());
+        let commit = events.into_iter().fold(commit, Commit::event);
+        let append = self.store.elsewhere().append(commit);
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| runtime.unwrap().block_on(append).unwrap());
+            other.join().unwrap();
+        });
+    }
+
+    /// Lets all that can go on here do so.
+    pub(crate) async fn settled(&self) {
+        for _ in 0..20 {
+            self.store.elsewhere().check().await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// So many messages.
+pub(crate) fn messages(count: usize) -> impl Iterator<Item = NewEvent> {
+    let message = Payload::UserMessage(UserMessage {
+        text_preview: "more".to_owned(),
+        text_length: 4,
+        attachment_count: 0,
+    });
+    std::iter::repeat_n(NewEvent::new(Actor::User, message), count)
+}

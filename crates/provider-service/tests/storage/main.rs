@@ -1,0 +1,13 @@
+//! Calls over a store that fails, is away, or is written to by other gateways.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops where something is missing"
+)]
+
+mod elsewhere;
+mod house;
+mod settle;
+mod store;
