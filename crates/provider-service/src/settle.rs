@@ -5,7 +5,7 @@ use std::time::Duration;
 use event_payloads::{Event, EventId, EventType};
 use event_store::{Commit, EventStore, Parent, StoreError};
 
-/// Pauses before each further try: 50 ms, doubled up to 5 s, about a minute in all.
+/// With pauses before each further try of 50 ms, doubled up to 5 s: about a minute in all.
 const TRIES: u32 = 18;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -19,24 +19,38 @@ pub(crate) async fn append_surely(
     commit: Commit,
 ) -> Result<Vec<Event>, StoreError> {
     let mut pause = FIRST_PAUSE;
-    for tries in 0..TRIES - 1 {
-        match store.append(commit.clone()).await {
-            // An earlier try was recorded after all, although the storage said that it had failed.
-            Err(StoreError::CallAlreadyEnded { .. })
-                if tries > 0 && is_recorded(store, &commit).await? =>
-            {
-                return Ok(Vec::new());
-            }
-            Err(error) if !error.is_refusal() && !error.is_closed() => {
-                let task_id = &commit.task_id;
-                tracing::error!(%task_id, %error, "cannot record the end of a call yet, trying again");
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
-            }
-            outcome => return outcome,
+    let mut tries = 1;
+    loop {
+        let error = match append(store, &commit, tries > 1).await {
+            Ok(events) => return Ok(events),
+            Err(error) => error,
+        };
+        if error.is_refusal() || error.is_closed() || tries == TRIES {
+            return Err(error);
         }
+        let task_id = &commit.task_id;
+        tracing::error!(%task_id, %error, "cannot record the end of a call yet, trying again");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+        tries += 1;
     }
-    store.append(commit).await
+}
+
+/// One try.
+async fn append(
+    store: &dyn EventStore,
+    commit: &Commit,
+    is_repeated: bool,
+) -> Result<Vec<Event>, StoreError> {
+    match store.append(commit.clone()).await {
+        // An earlier try was recorded after all, although the storage said that it had failed.
+        Err(StoreError::CallAlreadyEnded { .. })
+            if is_repeated && is_recorded(store, commit).await? =>
+        {
+            Ok(Vec::new())
+        }
+        outcome => outcome,
+    }
 }
 
 /// How many events are read at once.

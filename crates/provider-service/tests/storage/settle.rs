@@ -74,6 +74,32 @@ async fn an_end_in_doubt_is_found_behind_all_that_came_after_its_call() {
 }
 
 #[tokio::test]
+async fn whose_end_was_recorded_is_asked_until_the_storage_says_it() {
+    let house = House::alone().await;
+    let calling = house.call(None).await;
+    tokio::time::pause();
+    house.store.next_commits([Fate::IsRecorded(in_doubt())]);
+    house.store.next_positions([unreachable(), unreachable()]);
+    house.answer();
+    let answer = calling.outcome().await.unwrap();
+    is_answered(&house, &answer.task_id).await;
+}
+
+#[tokio::test]
+async fn the_last_try_knows_its_own_end_too() {
+    let house = House::alone().await;
+    let calling = house.call(None).await;
+    tokio::time::pause();
+    let failing = (0..16).map(|_| Fate::Fails(io()));
+    let fates = failing.chain([Fate::IsRecorded(in_doubt())]);
+    house.store.next_commits(fates);
+    house.answer();
+    let answer = calling.outcome().await.unwrap();
+    is_answered(&house, &answer.task_id).await;
+    assert_eq!(house.store.commits(), 18);
+}
+
+#[tokio::test]
 async fn an_end_that_another_gateway_wrote_while_ours_waited_is_not_ours() {
     let house = House::alone().await;
     let calling = house.call(Some(&"run".parse().unwrap())).await;

@@ -35,8 +35,9 @@ pub(crate) struct Troubled {
     is_shared: bool,
     /// Of the next commits.
     fates: Mutex<VecDeque<Fate>>,
-    /// Of the next questions for a task.
+    /// Of the next questions for a task, and where an event stands.
     task_errors: Mutex<VecDeque<StoreError>>,
+    position_errors: Mutex<VecDeque<StoreError>>,
     appends: AtomicUsize,
     task_questions: AtomicUsize,
 }
@@ -48,6 +49,7 @@ impl Troubled {
             is_shared,
             fates: Mutex::default(),
             task_errors: Mutex::default(),
+            position_errors: Mutex::default(),
             appends: AtomicUsize::new(0),
             task_questions: AtomicUsize::new(0),
         }
@@ -73,6 +75,11 @@ impl Troubled {
     /// The questions for a task that came since.
     pub(crate) fn tasks_asked(&self) -> usize {
         self.task_questions.load(Ordering::SeqCst)
+    }
+
+    /// What the next questions for the place of an event come to.
+    pub(crate) fn next_positions(&self, errors: impl IntoIterator<Item = StoreError>) {
+        self.position_errors.lock().unwrap().extend(errors);
     }
 
     /// The store as another gateway has it.
@@ -152,7 +159,10 @@ impl EventStore for Troubled {
     }
 
     async fn position(&self, event_id: &EventId) -> Result<Option<Position>, StoreError> {
-        self.store.position(event_id).await
+        match next(&self.position_errors) {
+            Some(error) => Err(error),
+            None => self.store.position(event_id).await,
+        }
     }
 
     fn kind(&self) -> &'static str {
