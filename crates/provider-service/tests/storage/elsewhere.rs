@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use event_payloads::{Actor, Payload, StateTransition, TaskId, TaskStatus};
+use event_payloads::{Payload, TaskId, TaskStatus};
 use event_store::{EventStore, NewEvent, StoreError};
 use provider_service::{DirectError, StopReason};
 use tokio::time::Instant;
 
-use crate::house::{Calling, House, messages};
+use crate::house::{Calling, House, becomes, messages};
 use crate::store::unreachable;
 
 /// More events than a follower may be behind.
@@ -18,12 +18,7 @@ fn session() -> TaskId {
 }
 
 fn cancelled() -> NewEvent {
-    let payload = Payload::StateTransition(StateTransition {
-        from_status: TaskStatus::Running,
-        to_status: TaskStatus::Cancelled,
-        reason: "cancelled".to_owned(),
-    });
-    NewEvent::new(Actor::System, payload)
+    becomes(TaskStatus::Cancelled)
 }
 
 /// The end of a task, and more after it than a follower can be behind: whoever was waiting for it misses it.

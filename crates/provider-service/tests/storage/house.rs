@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use alias_registry::AliasRegistry;
 use async_trait::async_trait;
-use event_payloads::{Actor, Cost, CostSource, Event, Payload, TaskId, TaskStatus, UserMessage};
+use event_payloads::{
+    Actor, Cost, CostSource, Event, Payload, StateTransition, TaskId, TaskStatus, UserMessage,
+};
 use event_store::{Commit, EventStore, NewEvent, SqliteOptions, SqliteStore};
 use provider_core::{
     Completion, ModelCall, ModelCallResult, ModelClient, ModelRequest, ModelStream, ProviderError,
@@ -96,17 +98,16 @@ impl House {
 
     /// A call, in a session or as a task of its own; it is at the model when this returns.
     pub(crate) async fn call(&self, session: Option<&TaskId>) -> Calling {
-        let call = DirectCall {
-            task: session.cloned(),
-            model: "planner".to_owned(),
-            request: ModelRequest::from_prompt("hi"),
-            fallback: FallbackPolicy::Refuse,
-        };
-        let tasks = self.tasks.clone();
+        let (tasks, call) = (self.tasks.clone(), direct(session));
         let mut calling = JoinSet::new();
         calling.spawn(async move { tasks.answer(call).await });
         self.gate.arrived.acquire().await.unwrap().forget();
         Calling(calling)
+    }
+
+    /// True if no further call has come to the model.
+    pub(crate) fn nothing_was_sent(&self) -> bool {
+        self.gate.arrived.available_permits() == 0
     }
 
     /// Lets the model answer.
@@ -156,6 +157,26 @@ impl House {
             tokio::task::yield_now().await;
         }
     }
+}
+
+/// A call, in a session or as a task of its own.
+pub(crate) fn direct(session: Option<&TaskId>) -> DirectCall {
+    DirectCall {
+        task: session.cloned(),
+        model: "planner".to_owned(),
+        request: ModelRequest::from_prompt("hi"),
+        fallback: FallbackPolicy::Refuse,
+    }
+}
+
+/// A session that ends.
+pub(crate) fn becomes(status: TaskStatus) -> NewEvent {
+    let payload = Payload::StateTransition(StateTransition {
+        from_status: TaskStatus::Running,
+        to_status: status,
+        reason: "by somebody else".to_owned(),
+    });
+    NewEvent::new(Actor::System, payload)
 }
 
 /// So many messages.

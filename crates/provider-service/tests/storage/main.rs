@@ -3,11 +3,11 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::indexing_slicing,
     reason = "a test stops where something is missing"
 )]
 
 mod elsewhere;
 mod house;
 mod settle;
+mod starts;
 mod store;

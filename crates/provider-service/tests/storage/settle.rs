@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use event_payloads::{Actor, CostSource, Payload, StateTransition, TaskId, TaskStatus};
-use event_store::{EventStore, NewEvent, OpenCall, StoreError};
+use event_payloads::{Actor, Cost, CostSource, ModelCallFailed, Payload, TaskId, TaskStatus};
+use event_store::{Commit, EventStore, NewEvent, OpenCall, Parent, StoreError};
 use provider_service::{DirectError, Suspects};
 use tokio::time::Instant;
 
-use crate::house::{House, PRICE, messages};
+use crate::house::{House, PRICE, becomes, messages};
 use crate::store::{Fate, in_doubt, io, unreachable};
 
 /// The one call that is under way.
@@ -107,7 +107,13 @@ async fn an_end_that_another_gateway_wrote_while_ours_waited_is_not_ours() {
         task_id, call_id, ..
     } = open_call(&house).await;
     tokio::time::pause();
-    let fates = [Fate::Fails(unreachable()), Fate::ComesTooLate];
+    // As an abandoned call is ended: nobody knows what it cost.
+    let cost = Cost::Unavailable("interrupted".to_owned());
+    let failed = ModelCallFailed::default().with_cost(&cost);
+    let end = NewEvent::new(Actor::System, Payload::ModelCallFailed(Box::new(failed)));
+    let end = end.parent(Parent::Event(call_id.clone()));
+    let other = Commit::new(task_id.clone()).event(end);
+    let fates = [Fate::Fails(unreachable()), Fate::ComesAfter(other)];
     house.store.next_commits(fates);
     house.answer();
     let error = calling.outcome().await.unwrap_err();
@@ -134,12 +140,7 @@ async fn a_refusal_is_not_tried_again() {
     let house = House::alone().await;
     let calling = house.call(None).await;
     let OpenCall { task_id, .. } = open_call(&house).await;
-    let cancelled = Payload::StateTransition(StateTransition {
-        from_status: TaskStatus::Running,
-        to_status: TaskStatus::Cancelled,
-        reason: "cancelled".to_owned(),
-    });
-    let cancelled = NewEvent::new(Actor::System, cancelled);
+    let cancelled = becomes(TaskStatus::Cancelled);
     house.recorded_elsewhere(&task_id, [cancelled]);
     house.store.next_commits([]);
     house.answer();

@@ -6,14 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use event_payloads::{
-    Actor, ArtifactId, Cost, Event, EventId, EventPage, ModelCallChunk, ModelCallFailed, Payload,
-    TaskId, Timestamp,
-};
+use event_payloads::{ArtifactId, Event, EventId, EventPage, ModelCallChunk, TaskId, Timestamp};
 use event_store::{
-    Artifact, Call, Commit, CostQuery, CostRow, EventStore, LogQuery, NewEvent, OpenCall, Orphans,
-    Overview, Parent, Position, Progress, Pruned, Rebuilt, Records, RecordsQuery, SqliteStore,
-    StoreError, Subscription, Task, TaskQuery, Verified,
+    Artifact, Call, Commit, CostQuery, CostRow, EventStore, LogQuery, OpenCall, Orphans, Overview,
+    Position, Progress, Pruned, Rebuilt, Records, RecordsQuery, SqliteStore, StoreError,
+    Subscription, Task, TaskQuery, Verified,
 };
 use tokio::sync::watch;
 
@@ -24,8 +21,8 @@ pub(crate) enum Fate {
     Fails(StoreError),
     /// All of it is recorded, and the storage says this.
     IsRecorded(StoreError),
-    /// Another gateway ends the call first, without knowing what it cost.
-    ComesTooLate,
+    /// Another gateway records this right before it.
+    ComesAfter(Commit),
 }
 
 /// The store. What it is told to do comes first; after that it does what the real one does.
@@ -86,15 +83,6 @@ impl Troubled {
     pub(crate) const fn elsewhere(&self) -> &SqliteStore {
         &self.store
     }
-
-    /// Ends a call as an abandoned one is ended.
-    async fn end_elsewhere(&self, task_id: &TaskId, call_id: EventId) {
-        let cost = Cost::Unavailable("interrupted".to_owned());
-        let failed = ModelCallFailed::default().with_cost(&cost);
-        let end = NewEvent::new(Actor::System, Payload::ModelCallFailed(Box::new(failed)));
-        let commit = Commit::new(task_id.clone()).event(end.parent(Parent::Event(call_id)));
-        self.store.append(commit).await.unwrap();
-    }
 }
 
 fn next<T>(queue: &Mutex<VecDeque<T>>) -> Option<T> {
@@ -140,11 +128,8 @@ impl EventStore for Troubled {
                 self.store.append(commit).await?;
                 return Err(error);
             }
-            Some(Fate::ComesTooLate) => {
-                let Parent::Event(call_id) = commit.events[0].parent.clone() else {
-                    panic!("{commit:?} ends no call")
-                };
-                self.end_elsewhere(&commit.task_id, call_id).await;
+            Some(Fate::ComesAfter(other)) => {
+                self.store.append(other).await?;
             }
         }
         self.store.append(commit).await
