@@ -12,6 +12,7 @@ mod order;
 mod reader;
 mod running;
 mod server;
+mod stalls;
 mod streams;
 
 use std::time::Duration;

@@ -20,6 +20,14 @@ pub(crate) struct Server {
     running: Option<Child>,
     /// What a client has to say before it is served, as the server and as a URL has it.
     login: Login,
+    kind: Kind,
+}
+
+/// What a server can do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Usual,
+    WithoutStreams,
 }
 
 /// Who may use a server.
@@ -65,6 +73,7 @@ impl Server {
             port: listener.local_addr().unwrap().port(),
             running: None,
             login: Login::Nobody,
+            kind: Kind::Usual,
         }
     }
 
@@ -79,10 +88,40 @@ impl Server {
         server
     }
 
+    pub(crate) async fn start_without_streams() -> Self {
+        let mut server = Self::place();
+        server.kind = Kind::WithoutStreams;
+        server.up().await;
+        server
+    }
+
     /// Starts it, on the files that it left; returns when it answers.
     pub(crate) async fn up(&mut self) {
-        self.running = Some(spawn(self.port, self.dir.path(), self.login));
+        self.running = Some(spawn(self.port, self.dir.path(), self.login, self.kind));
         self.context().await;
+    }
+
+    /// Starts it anew as another kind.
+    pub(crate) async fn become_of(&mut self, kind: Kind) {
+        self.kill().await;
+        self.kind = kind;
+        self.up().await;
+    }
+
+    /// It stands still: what is sent to it waits, and nothing is answered.
+    pub(crate) async fn freeze(&self) {
+        self.signal("-STOP").await;
+    }
+
+    /// It goes on.
+    pub(crate) async fn thaw(&self) {
+        self.signal("-CONT").await;
+    }
+
+    async fn signal(&self, signal: &str) {
+        let process = self.running.as_ref().unwrap().id().unwrap().to_string();
+        let sent = Command::new("kill").args([signal, &process]).status().await;
+        assert!(sent.unwrap().success());
     }
 
     /// SIGKILL.
@@ -107,7 +146,7 @@ impl Server {
             loop {
                 if let Ok(client) = self.login.options().connect(&address).await {
                     let context = jetstream::new(client);
-                    if context.query_account().await.is_ok() {
+                    if self.kind == Kind::WithoutStreams || context.query_account().await.is_ok() {
                         return context;
                     }
                 }
@@ -118,13 +157,19 @@ impl Server {
     }
 }
 
-fn spawn(port: u16, dir: &Path, login: Login) -> Child {
+fn spawn(port: u16, dir: &Path, login: Login, kind: Kind) -> Child {
     let program = std::env::var("OCTO_TEST_NATS_SERVER").unwrap_or_else(|_| {
         panic!("OCTO_TEST_NATS_SERVER is not set: it is set by `cargo xtask test`")
     });
-    Command::new(program)
-        .args(["-js", "-a", "127.0.0.1", "-p", &port.to_string(), "-sd"])
-        .arg(dir)
+    let mut command = Command::new(program);
+    match kind {
+        Kind::WithoutStreams => {}
+        Kind::Usual => {
+            command.arg("-js").arg("-sd").arg(dir);
+        }
+    }
+    command
+        .args(["-a", "127.0.0.1", "-p", &port.to_string()])
         .args(login.arguments())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
