@@ -168,7 +168,9 @@ impl<'a> Window<'a> {
                 () = self.session.closing.cancelled() => return self.finish().await,
                 () = tokio::time::sleep_until(self.save_at) => self.save().await?,
                 logged = self.log.next(), if self.sent.len() < WINDOW => match logged? {
-                    Some(logged) => self.send(&logged).await?,
+                    Some(logged) => if let Err(error) = self.send(&logged).await {
+                        return self.stopped(error, Instant::now() + FINISH_LIMIT).await;
+                    },
                     None => return Ok(Turn::Ended),
                 },
             }
@@ -190,12 +192,25 @@ impl<'a> Window<'a> {
                     }
                 }
                 logged = self.log.next(), if self.sent.len() < WINDOW => match logged? {
-                    Some(logged) => self.send(&logged).await?,
+                    Some(logged) => if let Err(error) = self.send(&logged).await {
+                        return self.stopped(error, until).await;
+                    },
                     None => return Ok(Turn::Ended),
                 },
             }
         }
         Ok(Turn::Ended)
+    }
+
+    /// An event can not be sent. The connection goes with what it has not written yet, so those before it are
+    /// waited for: they would be dropped each time, and never arrive.
+    async fn stopped(&mut self, error: RelayError, until: Instant) -> Result<Turn, RelayError> {
+        while let Ok(Some(answered)) = tokio::time::timeout_at(until, self.sent.next()).await {
+            if let Some(turn) = self.take(answered)? {
+                return Ok(turn);
+            }
+        }
+        Err(error)
     }
 
     async fn send(&mut self, logged: &LoggedEvent) -> Result<(), RelayError> {

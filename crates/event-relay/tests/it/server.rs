@@ -28,6 +28,8 @@ pub(crate) struct Server {
 pub(crate) enum Kind {
     Usual,
     WithoutStreams,
+    /// It takes messages of eight megabytes, where one is usual.
+    ForLongMessages,
 }
 
 /// Who may use a server.
@@ -166,6 +168,11 @@ fn spawn(port: u16, dir: &Path, login: Login, kind: Kind) -> Child {
         Kind::WithoutStreams => {}
         Kind::Usual => {
             command.arg("-js").arg("-sd").arg(dir);
+        }
+        Kind::ForLongMessages => {
+            let file = dir.join("nats.conf");
+            std::fs::write(&file, "max_payload: 8MB\n").unwrap();
+            command.arg("-js").arg("-sd").arg(dir).arg("-c").arg(file);
         }
     }
     command

@@ -95,3 +95,19 @@ async fn asking_makes_no_stream() {
         assert_eq!(found.messages, None);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_longer_than_the_server_takes_is_not_overtaken() {
+    let (mut server, books) = (Server::start().await, Books::open().await);
+    books.write(1, 1, 5).await;
+    books.write_long(2_000_000).await;
+    books.write(1, 1, 5).await;
+    let relay = Running::start(server.config(), &books.store);
+    check(
+        &read(&server.context().await, 5).await,
+        &books.log().await[..5],
+    );
+    server.become_of(Kind::ForLongMessages).await;
+    check(&read(&server.context().await, 11).await, &books.log().await);
+    relay.end().await;
+}
