@@ -14,6 +14,7 @@ mod running;
 mod server;
 mod stalls;
 mod streams;
+mod told;
 
 use std::time::Duration;
 
