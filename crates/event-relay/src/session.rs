@@ -8,11 +8,11 @@ use async_nats::jetstream::Context;
 use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use async_nats::jetstream::publish::PublishAck;
 use event_payloads::{EventId, LoggedEvent};
-use event_store::{EventStore, LogFollow};
+use event_store::{EventStore, LogFollow, StoreError};
 use futures_util::StreamExt;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, OptionFuture};
 use futures_util::stream::FuturesOrdered;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::connection::Connection;
@@ -33,8 +33,10 @@ const FINISH_LIMIT: Duration = Duration::from_secs(3);
 const YIELD_FIRST: Duration = Duration::from_millis(50);
 const YIELD_LONGEST: Duration = Duration::from_secs(2);
 
-/// An event on its way: which it is, and what the server says to it.
-type Sent = BoxFuture<'static, (EventId, Start, Result<PublishAck, PublishError>)>;
+/// What the server says to an event, and which event it is.
+type Answer = (EventId, Start, Result<PublishAck, PublishError>);
+/// An event on its way.
+type Sent = BoxFuture<'static, Answer>;
 
 fn is_overtaken(kind: PublishErrorKind) -> bool {
     matches!(
@@ -66,10 +68,8 @@ pub(crate) struct Session<'a> {
 impl Session<'_> {
     /// Publishes until the gateway ends or something goes wrong.
     pub(crate) async fn run(self) -> Result<(), RelayError> {
-        let Some(stream) = self
-            .unless_closing(self.connection.stream(self.config))
-            .await
-        else {
+        let asked = self.connection.stream(self.config);
+        let Some(stream) = self.closing.run_until_cancelled(asked).await else {
             return Ok(());
         };
         let stream = stream?;
@@ -77,7 +77,7 @@ impl Session<'_> {
         let mut pause = YIELD_FIRST;
         loop {
             let asked = start(self.config, &**self.store, &stream);
-            let Some(started) = self.unless_closing(asked).await else {
+            let Some(started) = self.closing.run_until_cancelled(asked).await else {
                 return Ok(());
             };
             let (from, readers) = started?;
@@ -97,24 +97,34 @@ impl Session<'_> {
                 pause = YIELD_FIRST;
                 continue;
             }
-            if self
-                .unless_closing(tokio::time::sleep(pause))
-                .await
-                .is_none()
-            {
-                return Ok(());
-            }
+            // Nothing is asked any more if the gateway ends meanwhile.
+            self.closing.run_until_cancelled(sleep(pause)).await;
             pause = (2 * pause).min(YIELD_LONGEST);
         }
     }
+}
 
-    /// `None` if the gateway ends first.
-    async fn unless_closing<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        tokio::select! {
-            done = work => Some(done),
-            () = self.closing.cancelled() => None,
-        }
-    }
+/// What comes next while publishing.
+enum Next {
+    /// The connection is gone.
+    Lost,
+    /// The gateway ends and has no time left.
+    Late,
+    /// The server says something to the oldest event on its way.
+    Answered(Answer),
+    /// The gateway ends.
+    Closing,
+    /// How far we are was not kept for some time.
+    SaveTime,
+    /// The log has another event; it has none if the store is closed.
+    Logged(Result<Option<LoggedEvent>, StoreError>),
+}
+
+/// The gateway ends: what is in the log now goes out, if the server takes it in time.
+#[derive(Clone, Copy)]
+struct Ending {
+    head: u64,
+    until: Instant,
 }
 
 /// What is on its way. Each event is published for the place right behind the one before it, so when one
@@ -135,6 +145,7 @@ struct Window<'a> {
     save_at: Instant,
     /// Events up to this position go out without their id, see [`Turn::Duplicate`].
     unnamed: u64,
+    ending: Option<Ending>,
 }
 
 impl<'a> Window<'a> {
@@ -151,62 +162,69 @@ impl<'a> Window<'a> {
             saved: from,
             save_at: Instant::now() + SAVE_AFTER,
             unnamed,
+            ending: None,
         }
     }
 
     async fn publish(&mut self) -> Result<Turn, RelayError> {
-        loop {
-            tokio::select! {
-                biased;
-                () = self.session.connection.lost.cancelled() => return Err(RelayError::Lost),
-                Some(answered) = self.sent.next() => {
-                    if let Some(turn) = self.take(answered)? {
+        while !self.is_done() {
+            match self.next().await {
+                Next::Lost => return Err(RelayError::Lost),
+                Next::Late => break,
+                Next::Answered(answer) => {
+                    if let Some(turn) = self.take(answer)? {
                         return Ok(turn);
                     }
                     self.save_if_many().await?;
                 }
-                () = self.session.closing.cancelled() => return self.finish().await,
-                () = tokio::time::sleep_until(self.save_at) => self.save().await?,
-                logged = self.log.next(), if self.sent.len() < WINDOW => match logged? {
-                    Some(logged) => if let Err(error) = self.send(&logged).await {
-                        return self.stopped(error, Instant::now() + FINISH_LIMIT).await;
-                    },
-                    None => return Ok(Turn::Ended),
-                },
-            }
-        }
-    }
-
-    /// The gateway ends: what is in the log now goes out, if the server takes it in time.
-    async fn finish(&mut self) -> Result<Turn, RelayError> {
-        let until = Instant::now() + FINISH_LIMIT;
-        let head = *self.session.store.head().borrow();
-        while self.acknowledged.after < head {
-            tokio::select! {
-                biased;
-                () = self.session.connection.lost.cancelled() => return Err(RelayError::Lost),
-                () = tokio::time::sleep_until(until) => return Ok(Turn::Ended),
-                Some(answered) = self.sent.next() => {
-                    if let Some(turn) = self.take(answered)? {
-                        return Ok(turn);
+                Next::Closing => self.ending = Some(self.end()),
+                Next::SaveTime => self.save().await?,
+                Next::Logged(logged) => {
+                    let Some(logged) = logged? else { break };
+                    if let Err(error) = self.send(&logged).await {
+                        return self.stopped(error).await;
                     }
                 }
-                logged = self.log.next(), if self.sent.len() < WINDOW => match logged? {
-                    Some(logged) => if let Err(error) = self.send(&logged).await {
-                        return self.stopped(error, until).await;
-                    },
-                    None => return Ok(Turn::Ended),
-                },
             }
         }
         Ok(Turn::Ended)
     }
 
+    /// In this order: answers before new events, and an end keeps its limit however fast answers come.
+    async fn next(&mut self) -> Next {
+        let late = self.ending.map(|ending| sleep_until(ending.until));
+        let open = self.ending.is_none();
+        let room = self.sent.len() < WINDOW;
+        tokio::select! {
+            biased;
+            () = self.session.connection.lost.cancelled() => Next::Lost,
+            Some(()) = OptionFuture::from(late) => Next::Late,
+            Some(answer) = self.sent.next() => Next::Answered(answer),
+            () = self.session.closing.cancelled(), if open => Next::Closing,
+            () = sleep_until(self.save_at), if open => Next::SaveTime,
+            logged = self.log.next(), if room => Next::Logged(logged),
+        }
+    }
+
+    /// From now on.
+    fn end(&self) -> Ending {
+        Ending {
+            head: *self.session.store.head().borrow(),
+            until: Instant::now() + FINISH_LIMIT,
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.ending
+            .is_some_and(|ending| self.acknowledged.after >= ending.head)
+    }
+
     /// An event can not be sent. The connection goes with what it has not written yet, so those before it are
     /// waited for: they would be dropped each time, and never arrive.
-    async fn stopped(&mut self, error: RelayError, until: Instant) -> Result<Turn, RelayError> {
-        while let Ok(Some(answered)) = tokio::time::timeout_at(until, self.sent.next()).await {
-            if let Some(turn) = self.take(answered)? {
+    async fn stopped(&mut self, error: RelayError) -> Result<Turn, RelayError> {
+        let until = self.ending.unwrap_or_else(|| self.end()).until;
+        while let Ok(Some(answer)) = timeout_at(until, self.sent.next()).await {
+            if let Some(turn) = self.take(answer)? {
                 return Ok(turn);
             }
         }
@@ -246,10 +264,8 @@ impl<'a> Window<'a> {
     }
 
     /// What the server says to the oldest event on its way.
-    fn take(
-        &mut self,
-        (event_id, place, answer): (EventId, Start, Result<PublishAck, PublishError>),
-    ) -> Result<Option<Turn>, RelayError> {
+    fn take(&mut self, answer: Answer) -> Result<Option<Turn>, RelayError> {
+        let (event_id, place, answer) = answer;
         match answer {
             Ok(ack) if !ack.duplicate && ack.sequence == place.sequence => {
                 self.acknowledged = place;
@@ -257,10 +273,7 @@ impl<'a> Window<'a> {
                 Ok(None)
             }
             Ok(_) => {
-                tracing::debug!(
-                    cursor = place.after,
-                    "NATS says that it had this event before"
-                );
+                tracing::debug!(cursor = place.after, "NATS says it had this event before");
                 Ok(Some(Turn::Duplicate(place.after)))
             }
             Err(error) if is_overtaken(error.kind()) => {
@@ -283,7 +296,9 @@ impl<'a> Window<'a> {
     }
 
     async fn save_if_many(&mut self) -> Result<(), RelayError> {
-        if self.acknowledged.after >= self.saved.after + SAVE_EVENTS {
+        // An end is followed by one save.
+        let many = self.acknowledged.after >= self.saved.after + SAVE_EVENTS;
+        if many && self.ending.is_none() {
             self.save().await?;
         }
         Ok(())
