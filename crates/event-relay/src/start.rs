@@ -148,7 +148,30 @@ impl Facts {
 
 #[cfg(test)]
 mod tests {
+    use event_store::{SqliteOptions, SqliteStore};
+
     use super::*;
+
+    fn at(after: u64, sequence: u64) -> Start {
+        Start { after, sequence }
+    }
+
+    #[tokio::test]
+    async fn a_relay_that_is_further_is_not_set_back_by_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = SqliteOptions::new(dir.path().join("octo.db"), dir.path().join("artifacts"));
+        let store = SqliteStore::open(options).await.unwrap();
+        let readers = Readers {
+            cursor: "cursor".into(),
+            sequence: "sequence".into(),
+        };
+        for (saved, kept) in [(10, 10), (30, 30), (20, 30), (31, 31)] {
+            readers.save(&store, at(saved, 100 + saved)).await.unwrap();
+            let cursor = store.cursor("cursor").await.unwrap();
+            let sequence = store.cursor("sequence").await.unwrap();
+            assert_eq!(at(cursor, sequence), at(kept, 100 + kept));
+        }
+    }
 
     fn after(sequence: u64, published: u64, saved_sequence: u64, saved: u64) -> u64 {
         Facts {

@@ -4,16 +4,29 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tracing::subscriber::DefaultGuard;
+
 use crate::books::Books;
 use crate::running::Running;
 use crate::server::Server;
 
 /// What was logged.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Lines {
-    fn about(&self, words: &str) -> Vec<String> {
+    /// Of this thread, until the guard is dropped.
+    pub(crate) fn here() -> (Self, DefaultGuard) {
+        let lines = Self::default();
+        let writer = lines.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        (lines, tracing::subscriber::set_default(subscriber))
+    }
+
+    pub(crate) fn about(&self, words: &str) -> Vec<String> {
         let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
         let lines = text.lines().filter(|line| line.contains(words));
         lines.map(str::to_owned).collect()
@@ -32,13 +45,7 @@ impl Write for Lines {
 
 #[tokio::test]
 async fn a_relay_that_is_behind_says_each_minute_how_far() {
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _here = tracing::subscriber::set_default(subscriber);
+    let (lines, _here) = Lines::here();
     let (place, books) = (Server::place(), Books::open().await);
     books.write(1, 1, 3).await;
     tokio::time::pause();
