@@ -96,6 +96,7 @@ mod options;
 mod postgres;
 mod prepared;
 mod progress;
+mod rhythm;
 mod rows;
 mod sql;
 mod sqlite;

@@ -22,10 +22,9 @@ use crate::books::plan::{Planner, Writes};
 use crate::id::Monotonic;
 use crate::live::Hub;
 use crate::prepared::{Prepared, PreparedArtifact};
+use crate::rhythm::{MAX_GROUP, Rhythm};
 use crate::{Cause, Clock, StoreError};
 
-/// The most commits of one transaction: bounds how long the first of them waits for the others.
-const MAX_GROUP: usize = 256;
 /// The most bytes of contents in one transaction, beyond the first.
 const MAX_CONTENT: usize = 16 << 20;
 
@@ -121,11 +120,15 @@ impl Session {
 impl Writer {
     /// Works until the queue is closed and empty. Then every commit is recorded.
     pub(crate) async fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        let mut rhythm = Rhythm::default();
         let mut put_back = None;
         loop {
             let job = match put_back.take() {
                 Some(job) => Some(job),
-                None => jobs.recv().await,
+                None => {
+                    wait(&mut rhythm, &jobs).await;
+                    jobs.recv().await
+                }
             };
             match job {
                 None => break,
@@ -133,7 +136,9 @@ impl Writer {
                 Some(Job::Append(first)) => {
                     let mut group = vec![first];
                     put_back = gather(&mut jobs, &mut group);
+                    let (commits, began) = (group.len(), Instant::now());
                     self.record(group).await;
+                    rhythm.answered(commits, began.elapsed(), jobs.len());
                 }
             }
         }
@@ -464,6 +469,17 @@ fn content(append: &Append) -> usize {
     contents
         .filter_map(|artifact| artifact.content.as_ref().map(Vec::len))
         .sum()
+}
+
+/// Lets those who were answered come back.
+async fn wait(rhythm: &mut Rhythm, jobs: &mpsc::Receiver<Job>) {
+    let Some(wait) = rhythm.begin(jobs.len()) else {
+        return;
+    };
+    while wait.goes_on(jobs.len()) {
+        tokio::task::yield_now().await;
+    }
+    rhythm.end(&wait, jobs.len());
 }
 
 /// Takes what waits already; gives back the first job that has to wait for the next round.

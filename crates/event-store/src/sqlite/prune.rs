@@ -135,7 +135,7 @@ fn remove(conn: &Connection, task_id: &TaskId, pruning: Pruning) -> Result<Event
         .execute([id])?;
     conn.prepare_cached("DELETE FROM events WHERE task_id = ?1 AND task_seq BETWEEN ?2 AND ?3")?
         .execute(params![id, pruning.first_seq, pruning.last_seq])?;
-    write::event(conn, &pruning.tombstone)?;
+    write::events(conn, std::slice::from_ref(&pruning.tombstone))?;
     write::task(conn, task_id, &pruning.task)?;
     Ok(pruning.event)
 }

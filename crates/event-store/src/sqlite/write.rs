@@ -19,38 +19,38 @@ pub(crate) fn write(conn: &Connection, writes: &Writes) -> Result<(), Failure> {
     for (task_id, task) in &writes.tasks {
         self::task(conn, task_id, task)?;
     }
-    for event in &writes.events {
-        self::event(conn, event)?;
-    }
+    events(conn, &writes.events)?;
     for call in writes.calls.values() {
         self::call(conn, call)?;
     }
     sums(conn, &writes.sums)
 }
 
-pub(crate) fn event(conn: &Connection, event: &StoredEvent) -> Result<(), Failure> {
-    conn.prepare_cached(
+pub(crate) fn events(conn: &Connection, events: &[StoredEvent]) -> Result<(), Failure> {
+    let mut insert = conn.prepare_cached(
         "INSERT INTO events
              (event_id, task_id, task_seq, ts, type, schema_version, actor, payload, trace_id,
               span_id, parent_event_id, idempotency_key, position, hash)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
-    )?
-    .execute(params![
-        event.event_id,
-        event.task_id,
-        event.task_seq,
-        event.ts,
-        event.event_type,
-        event.schema_version,
-        event.actor,
-        event.payload,
-        event.trace_id,
-        event.span_id,
-        event.parent_event_id,
-        event.idempotency_key,
-        event.position,
-        event.hash.as_ref().map(|hash| &hash.0[..]),
-    ])?;
+    )?;
+    for event in events {
+        insert.execute(params![
+            event.event_id,
+            event.task_id,
+            event.task_seq,
+            event.ts,
+            event.event_type,
+            event.schema_version,
+            event.actor,
+            event.payload,
+            event.trace_id,
+            event.span_id,
+            event.parent_event_id,
+            event.idempotency_key,
+            event.position,
+            event.hash.as_ref().map(|hash| &hash.0[..]),
+        ])?;
+    }
     Ok(())
 }
 

@@ -1,7 +1,8 @@
 //! The one thread that writes. It takes all commits that wait into one transaction, so that they
-//! share one sync of the disk: the more callers, the larger the group, with no timer to tune.
+//! share one sync of the disk: the more callers, the larger the group, with nothing to tune.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use event_payloads::{Event, Timestamp};
 use rusqlite::Connection;
@@ -19,10 +20,8 @@ use crate::files::ArtifactFiles;
 use crate::id::Monotonic;
 use crate::live::Hub;
 use crate::prepared::{ArtifactLimits, Prepared};
+use crate::rhythm::{MAX_GROUP, Rhythm};
 use crate::{Clock, Rebuilt, Records, StoreError};
-
-/// The most commits of one transaction: bounds how long the first of them waits for the others.
-const MAX_GROUP: usize = 256;
 
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -106,13 +105,19 @@ impl From<StoreError> for Failed {
 impl Writer {
     /// Works until the queue is closed and empty. Then every commit is on disk.
     pub(crate) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        let mut rhythm = Rhythm::default();
         let mut put_back = None;
-        while let Some(job) = put_back.take().or_else(|| jobs.blocking_recv()) {
+        while let Some(job) = put_back.take().or_else(|| {
+            wait(&mut rhythm, &jobs);
+            jobs.blocking_recv()
+        }) {
             match job {
                 Job::Append(first) => {
-                    let mut group = vec![first];
-                    put_back = gather(&mut jobs, &mut group);
+                    let (group, next) = gather(&mut jobs, first);
+                    put_back = next;
+                    let (commits, began) = (group.len(), Instant::now());
                     self.record(group);
+                    rhythm.answered(commits, began.elapsed(), jobs.len());
                 }
                 // A caller that no longer waits for the answer does not need it.
                 Job::Check(reply) => drop(reply.send(self.check())),
@@ -333,14 +338,27 @@ fn place(commit: &mut Prepared, planner: &Planner<'_>) -> Result<(), StoreError>
     Ok(())
 }
 
+/// Lets those who were answered come back.
+fn wait(rhythm: &mut Rhythm, jobs: &mpsc::Receiver<Job>) {
+    let Some(wait) = rhythm.begin(jobs.len()) else {
+        return;
+    };
+    while wait.goes_on(jobs.len()) {
+        // They need the processor for that.
+        std::thread::yield_now();
+    }
+    rhythm.end(&wait, jobs.len());
+}
+
 /// Takes what waits already; gives back the first job that is no commit.
-fn gather(jobs: &mut mpsc::Receiver<Job>, group: &mut Vec<Append>) -> Option<Job> {
+fn gather(jobs: &mut mpsc::Receiver<Job>, first: Append) -> (Vec<Append>, Option<Job>) {
+    let mut group = vec![first];
     while group.len() < MAX_GROUP {
         match jobs.try_recv() {
             Ok(Job::Append(append)) => group.push(append),
-            Ok(other) => return Some(other),
-            Err(_) => return None,
+            Ok(other) => return (group, Some(other)),
+            Err(_) => break,
         }
     }
-    None
+    (group, None)
 }
