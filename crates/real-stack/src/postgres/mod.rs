@@ -28,7 +28,7 @@ const SETTINGS: [&str; 7] = [
     "listen_addresses=127.0.0.1",
     "unix_socket_directories=",
     "shared_buffers=64MB",
-    "max_connections=60",
+    "max_connections=160",
     // Files in the data folder, so that nothing is left in the machine's shared memory by a crash.
     "dynamic_shared_memory_type=mmap",
 ];

@@ -11,11 +11,9 @@ use event_payloads::{
 use event_store::{Commit, EventStore, IdSource, ManualClock, NewEvent, Parent};
 use tokio::task::JoinSet;
 
-use super::work::{created, message};
+use super::work::{Load, created, message};
 use crate::bench::load::float;
 
-/// Events of one task.
-pub(super) const EVENTS_PER_TASK: u64 = 6;
 /// 2025-01-01T00:00:00 UTC.
 pub(super) const FIRST: i64 = 1_735_689_600_000_000;
 /// Two years, in microseconds.
@@ -44,7 +42,7 @@ pub(super) async fn fill(
     ids: &IdSource,
     events: u64,
 ) -> Result<(u64, f64)> {
-    let tasks = events / EVENTS_PER_TASK;
+    let tasks = events / u64::from(Load::SHORT);
     let step = SPAN / i64::try_from(tasks.max(1))?;
     let start = Instant::now();
     let mut running = JoinSet::new();
@@ -57,13 +55,16 @@ pub(super) async fn fill(
             running.join_next().await.context("nothing runs")???;
         }
         if index % 100_000 == 0 && index > 0 {
-            crate::steps::note(format!("{} of {events} events", index * EVENTS_PER_TASK));
+            crate::steps::note(format!(
+                "{} of {events} events",
+                index * u64::from(Load::SHORT)
+            ));
         }
     }
     while let Some(done) = running.join_next().await {
         done??;
     }
-    let rate = float(tasks * EVENTS_PER_TASK) / start.elapsed().as_secs_f64();
+    let rate = float(tasks * u64::from(Load::SHORT)) / start.elapsed().as_secs_f64();
     Ok((tasks, rate))
 }
 

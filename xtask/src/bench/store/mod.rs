@@ -15,6 +15,8 @@ use std::path::Path;
 use anyhow::Result;
 use real_stack::{Postgres, Servers};
 
+use work::Load;
+
 use crate::steps;
 
 pub(super) use report::{Appends, Growth};
@@ -23,17 +25,27 @@ pub(super) use table::{write_appends, write_growth};
 /// How many commit at once.
 const WRITERS: [usize; 3] = [1, 16, 64];
 
+fn loads() -> impl Iterator<Item = Load> {
+    let with = |events_per_task| {
+        WRITERS.into_iter().map(move |writers| Load {
+            writers,
+            events_per_task,
+        })
+    };
+    with(Load::SHORT).chain(with(Load::ENDLESS))
+}
+
 /// Durable commits at each number of writers, with the raw database in turns.
 pub(super) async fn appends(data: &Path, quick: bool) -> Result<Vec<Appends>> {
     let mut levels = Vec::new();
-    for writers in WRITERS {
-        levels.push(appends::measure(data, writers, quick).await?);
+    for load in loads() {
+        levels.push(appends::measure(data, load, quick).await?);
     }
     let ensure = || Servers::ensure(|line: &str| steps::note(line));
     let servers = tokio::task::spawn_blocking(ensure).await??;
     let mut server = Postgres::start(&servers).await?;
-    for writers in WRITERS {
-        levels.push(appends::on_postgres(&server.url(), writers, quick).await?);
+    for load in loads() {
+        levels.push(appends::on_postgres(&server, load, quick).await?);
     }
     server.stop().await?;
     Ok(levels)

@@ -7,13 +7,15 @@ use serde::Serialize;
 pub(in crate::bench) struct Appends {
     pub(in crate::bench) database: String,
     pub(in crate::bench) writers: usize,
+    /// After so many events a writer goes on with a new task; absent: never.
+    pub(in crate::bench) events_per_task: Option<u32>,
     pub(in crate::bench) store: Rate,
     /// The database by itself writing the same rows, as many commits a transaction as there are writers.
     pub(in crate::bench) raw_same_batches: Rate,
     /// The same with a transaction for each, one after the other.
     pub(in crate::bench) raw_one_by_one: Rate,
-    /// The same with a connection for each writer; absent where the database lets one write at a time.
-    pub(in crate::bench) raw_connections: Option<Rate>,
+    /// The same with a connection for each writer.
+    pub(in crate::bench) raw_connections: Rate,
 }
 
 /// What was committed in a round.

@@ -11,38 +11,42 @@ pub(in crate::bench) fn write_appends(text: &mut String, levels: &[Appends]) -> 
     )?;
     writeln!(
         text,
-        "{:<10} {:>7} {:>28} {:>28} {:>28} {:>8} {:>8}",
+        "{:<10} {:>7} {:>7} {:>24} {:>24} {:>24} {:>24} {:>7} {:>7} {:>7}",
         "",
         "writers",
+        "a task",
         "store /s (p50, p99 ms)",
         "raw, same batches",
         "raw, one by one",
-        "of raw",
-        "of one"
+        "raw, each its own",
+        "of same",
+        "of one",
+        "of own"
     )?;
     for level in levels {
+        let times = |raw: &Rate| format!("{:.1}x", level.store.per_s / raw.per_s);
         writeln!(
             text,
-            "{:<10} {:>7} {:>28} {:>28} {:>28} {:>7.0}% {:>7.1}x",
+            "{:<10} {:>7} {:>7} {:>24} {:>24} {:>24} {:>24} {:>6.0}% {:>7} {:>7}",
             level.database,
             level.writers,
+            level
+                .events_per_task
+                .map_or_else(|| "all".to_owned(), |events| events.to_string()),
             rate(&level.store),
             rate(&level.raw_same_batches),
             rate(&level.raw_one_by_one),
+            rate(&level.raw_connections),
             100.0 * level.store.per_s / level.raw_same_batches.per_s,
-            level.store.per_s / level.raw_one_by_one.per_s,
+            times(&level.raw_one_by_one),
+            times(&level.raw_connections),
         )?;
-        if let Some(connections) = &level.raw_connections {
-            writeln!(
-                text,
-                "{:<10} {:>7} {:>28} {:>28}",
-                "",
-                "",
-                "raw, a connection a writer:",
-                rate(connections)
-            )?;
-        }
     }
+    writeln!(
+        text,
+        "a task: events before a writer goes on with a new task; raw: the database by itself with the same rows; same batches: one connection, an event of each writer a transaction; one by \
+         one: one connection, an event a transaction; each its own: a connection a writer, an event a transaction"
+    )?;
     Ok(())
 }
 

@@ -4,12 +4,38 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use event_payloads::{Actor, Payload, TaskCreated, TaskId, UserMessage};
+use event_payloads::{Actor, Payload, TaskCreated, UserMessage};
 use event_store::{Commit, EventStore, IdSource, NewEvent, SystemClock};
 use hdrhistogram::Histogram;
 
 use super::report::Rate;
 use crate::bench::load::float;
+
+/// Who commits what.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Load {
+    /// How many commit at once, each to a task of its own.
+    pub(super) writers: usize,
+    /// After so many events, a writer goes on with a new task.
+    pub(super) events_per_task: u32,
+}
+
+impl Load {
+    /// Events of a task with one call, about.
+    pub(super) const SHORT: u32 = 6;
+    /// More than any run comes to.
+    pub(super) const ENDLESS: u32 = u32::MAX;
+
+    /// The place in its task of an event of a writer that has had so many before, from 1.
+    pub(super) fn seq(self, before: u32) -> u32 {
+        before % self.events_per_task + 1
+    }
+
+    /// How many tasks such a writer has had before.
+    pub(super) fn tasks(self, before: u32) -> u32 {
+        before / self.events_per_task
+    }
+}
 
 /// A message of 200 characters: an event of some 300 bytes.
 pub(super) fn message() -> NewEvent {
@@ -24,18 +50,24 @@ fn user_message() -> Payload {
     })
 }
 
-/// What every raw row has: the payload of such an event, its time and a hash.
+pub(super) const TITLE: &str = "What is two plus two? Answer in one word.";
+
+/// What every raw row has: the payload of such an event, and a hash.
 pub(super) struct RawRow {
     pub(super) payload: String,
-    pub(super) ts: &'static str,
     pub(super) hash: [u8; 32],
 }
 
 impl RawRow {
+    pub(super) const TS: &str = "2026-03-01T12:00:00.250000+00:00";
+    /// Makes a task: its identifier, the time, the title.
+    pub(super) const NEW_TASK: &str =
+        "INSERT INTO tasks (task_id, created_at, updated_at, title, scope_id, requester)
+         VALUES ($1, $2, $2, $3, 'chat:web:default', '{\"channel\":\"web\",\"sender_id\":\"owner\"}')";
+
     pub(super) fn new() -> Result<Self> {
         Ok(Self {
             payload: user_message().to_json()?.to_string(),
-            ts: "2026-03-01T12:00:00.250000+00:00",
             hash: [7; 32],
         })
     }
@@ -44,11 +76,20 @@ impl RawRow {
     pub(super) fn event_id(number: i64) -> String {
         format!("01KZ{number:022}")
     }
+
+    /// The task of a writer, of so many that it had before: those of one time stand together.
+    pub(super) fn task_id(before: u32, writer: usize) -> String {
+        format!("01KY{before:012}{writer:010}")
+    }
+
+    pub(super) fn pointers(event_id: &str) -> String {
+        format!("{{\"latest_event_id\":\"{event_id}\"}}")
+    }
 }
 
 pub(super) fn created() -> NewEvent {
     let created = Payload::TaskCreated(TaskCreated {
-        title: "What is two plus two? Answer in one word.".to_owned(),
+        title: TITLE.to_owned(),
         thread_id: "default".to_owned(),
         scope_id: "chat:web:default".to_owned(),
         channel: "web".to_owned(),
@@ -98,25 +139,24 @@ impl Times {
     }
 }
 
-/// Writers that each commit one event after the other to a task of their own.
+/// Writers that each commit one event after the other, the first of each task with the task.
 pub(super) async fn commit_for(
     store: &Arc<dyn EventStore>,
-    writers: usize,
+    load: Load,
     time: Duration,
     times: &mut Times,
 ) -> Result<()> {
-    let ids = IdSource::new(Arc::new(SystemClock));
-    let mut tasks = Vec::new();
-    for _ in 0..writers {
-        let task_id = ids.task_id();
-        let opening = Commit::new(task_id.clone()).event(created());
-        store.append(opening).await?;
-        tasks.push(task_id);
-    }
+    let ids = Arc::new(IdSource::new(Arc::new(SystemClock)));
     let start = Instant::now();
     let mut running = tokio::task::JoinSet::new();
-    for task_id in tasks {
-        running.spawn(write(Arc::clone(store), task_id, start, time));
+    for _ in 0..load.writers {
+        running.spawn(write(
+            Arc::clone(store),
+            Arc::clone(&ids),
+            load,
+            start,
+            time,
+        ));
     }
     while let Some(done) = running.join_next().await {
         times.merge(&done??)?;
@@ -127,15 +167,28 @@ pub(super) async fn commit_for(
 
 async fn write(
     store: Arc<dyn EventStore>,
-    task_id: TaskId,
+    ids: Arc<IdSource>,
+    load: Load,
     start: Instant,
     time: Duration,
 ) -> Result<Times> {
     let mut times = Times::new()?;
-    while start.elapsed() < time {
+    let mut task_id = ids.task_id();
+    for number in 0_u32.. {
+        if start.elapsed() >= time {
+            break;
+        }
         let began = Instant::now();
-        let commit = Commit::new(task_id.clone()).event(message());
-        store.append(commit).await?;
+        let event = match load.seq(number) {
+            1 => {
+                task_id = ids.task_id();
+                created()
+            }
+            _ => message(),
+        };
+        store
+            .append(Commit::new(task_id.clone()).event(event))
+            .await?;
         times.record(began.elapsed(), 1);
     }
     Ok(times)
