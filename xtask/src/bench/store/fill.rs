@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use event_payloads::{
-    Actor, Cost, CostSource, ModelCallCompleted, ModelCallStarted, Payload, StateTransition,
+    Actor, Cost, CostSource, Event, ModelCallCompleted, ModelCallStarted, Payload, StateTransition,
     TaskStatus, TokenUsage, Usd,
 };
-use event_store::{Commit, EventStore, IdSource, ManualClock, NewEvent, Parent};
+use event_store::{Commit, EventStore, IdSource, ManualClock, NewEvent, Parent, StoreError};
 use tokio::task::JoinSet;
 
 use super::work::{Load, created, message};
@@ -17,7 +17,8 @@ use crate::bench::load::float;
 /// 2025-01-01T00:00:00 UTC.
 pub(super) const FIRST: i64 = 1_735_689_600_000_000;
 /// Two years, in microseconds.
-pub(super) const SPAN: i64 = 2 * 365 * 86_400_000_000;
+pub(super) const SPAN: i64 = 2 * 365 * DAY;
+pub(super) const DAY: i64 = 86_400_000_000;
 /// How many commits wait at once: several groups of the writer's.
 const IN_FLIGHT: usize = 1_024;
 
@@ -46,8 +47,16 @@ pub(super) async fn fill(
     let step = SPAN / i64::try_from(tasks.max(1))?;
     let start = Instant::now();
     let mut running = JoinSet::new();
+    let mut day = 0;
     for index in 0..tasks {
-        clock.set_unix_micros(FIRST + step * i64::try_from(index)?);
+        let after = step * i64::try_from(index)?;
+        // The writer asks for the time when it comes to a commit: none may slip into a later day, or the days
+        // of a small store are empty.
+        if after / DAY != day {
+            day = after / DAY;
+            settle(&mut running).await?;
+        }
+        clock.set_unix_micros(FIRST + after);
         let task = commit(ids, index)?;
         let store = Arc::clone(store);
         running.spawn(async move { store.append(task).await });
@@ -61,11 +70,16 @@ pub(super) async fn fill(
             ));
         }
     }
+    settle(&mut running).await?;
+    let rate = float(tasks * u64::from(Load::SHORT)) / start.elapsed().as_secs_f64();
+    Ok((tasks, rate))
+}
+
+async fn settle(running: &mut JoinSet<Result<Vec<Event>, StoreError>>) -> Result<()> {
     while let Some(done) = running.join_next().await {
         done??;
     }
-    let rate = float(tasks * u64::from(Load::SHORT)) / start.elapsed().as_secs_f64();
-    Ok((tasks, rate))
+    Ok(())
 }
 
 /// A whole task in one commit.

@@ -12,12 +12,10 @@ use event_store::{
     SqliteOptions, SqliteStore, TaskQuery,
 };
 
-use super::fill::{self, FIRST, SPAN};
+use super::fill::{self, DAY, FIRST, SPAN};
 use super::report::{Growth, Question};
 use super::work::{created, message};
 use crate::steps;
-
-const DAY: i64 = 86_400_000_000;
 
 pub(super) async fn measure(data: &Path, events: u64, quick: bool) -> Result<Growth> {
     let name = format!("SQLite with {events} events");
