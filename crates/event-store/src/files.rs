@@ -251,6 +251,17 @@ impl StagedFile {
         sync_folder(folder)
     }
 
+    /// The commit is refused, others of its group may not be: the name is free for theirs.
+    pub(crate) fn take_back(&mut self) -> Result<(), StoreError> {
+        if self.state != State::Placed {
+            return Ok(());
+        }
+        let temporary = &self.temporary;
+        fs::rename(&self.place, temporary).map_err(io_error("rename to", temporary))?;
+        self.state = State::Waiting;
+        Ok(())
+    }
+
     /// The commit is recorded: the file stays.
     pub(crate) const fn keep(&mut self) {
         self.state = State::Kept;

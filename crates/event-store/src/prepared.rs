@@ -170,13 +170,18 @@ impl Prepared {
 
     /// The commit is recorded: its files stay.
     pub(crate) fn keep(&mut self) {
-        for file in self
-            .artifacts
+        self.files().for_each(StagedFile::keep);
+    }
+
+    /// The commit is refused: its files give their names back.
+    pub(crate) fn take_back(&mut self) -> Result<(), StoreError> {
+        self.files().try_for_each(StagedFile::take_back)
+    }
+
+    fn files(&mut self) -> impl Iterator<Item = &mut StagedFile> {
+        self.artifacts
             .iter_mut()
             .filter_map(|each| each.file.as_mut())
-        {
-            file.keep();
-        }
     }
 }
 

@@ -228,7 +228,11 @@ impl Writer {
         let mut results = Vec::with_capacity(group.len());
         for append in group.iter_mut() {
             let placed = place(&mut append.commit, &planner);
-            results.push(placed.and_then(|()| planner.commit(&append.commit)));
+            let result = placed.and_then(|()| planner.commit(&append.commit));
+            if result.is_err() {
+                append.commit.take_back()?;
+            }
+            results.push(result);
         }
         let writes = planner.into_writes();
         write::write(&self.conn, &writes)?;

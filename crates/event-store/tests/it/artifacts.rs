@@ -131,6 +131,44 @@ async fn a_refused_commit_leaves_no_file_and_touches_no_other() {
 }
 
 #[tokio::test]
+async fn a_refused_commit_does_not_take_the_file_of_one_that_shares_its_transaction() {
+    let desk = Desk::new().await;
+    let task_id = desk.running().await;
+    let bad = artifact(&desk, "1".repeat(5_000));
+    let good = NewArtifact {
+        content: "2".repeat(5_000).into_bytes(),
+        ..bad.clone()
+    };
+    let id = bad.artifact_id.clone();
+    let refused = commit(&task_id, vec![created()]).artifact(bad);
+    // While the database is held, commits gather.
+    let other = desk.sql();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut appends = tokio::task::JoinSet::new();
+    let first = commit(&task_id, vec![message("a")]);
+    for (count, commit) in [first, refused, with(&task_id, good)]
+        .into_iter()
+        .enumerate()
+    {
+        let store = std::sync::Arc::clone(&desk.store);
+        appends.spawn(async move { store.append(commit).await.is_ok() });
+        // It is in the queue soon after its file is there.
+        while files(desk.dir.path()).len() < count {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    }
+    other.execute_batch("COMMIT").unwrap();
+    let outcomes = appends.join_all().await;
+    assert_eq!(outcomes.iter().filter(|ok| **ok).count(), 2);
+    let kept = content(&desk, &id).await.unwrap().unwrap();
+    assert_eq!(kept, "2".repeat(5_000).into_bytes());
+    assert_eq!(files(desk.dir.path()).len(), 1);
+}
+
+#[tokio::test]
 async fn a_changed_short_or_missing_file_is_damage() {
     let desk = Desk::new().await;
     let task_id = desk.running().await;
