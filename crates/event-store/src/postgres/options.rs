@@ -133,6 +133,13 @@ fn parse(url: &str) -> Result<Config, String> {
     if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
         return Err("it names no host".to_owned());
     }
+    // The rest of a password would pass for the start of a host, and be told.
+    if config.get_hosts().iter().any(is_cut_off) {
+        return Err(
+            "its host holds a character that no host has; write @, / and % of a user or a password as %40, %2F and %25"
+                .to_owned(),
+        );
+    }
     if verified {
         config.ssl_mode(SslMode::Require);
     }
@@ -152,6 +159,17 @@ fn parse(url: &str) -> Result<Config, String> {
     Ok(config)
 }
 
+fn is_cut_off(host: &Host) -> bool {
+    match host {
+        Host::Tcp(name) => {
+            let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:".contains(&byte);
+            !name.bytes().all(fits)
+        }
+        #[cfg(unix)]
+        Host::Unix(_) => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,6 +186,8 @@ mod tests {
             "postgres://octo:s3cret@db:port/octo",
             "postgres://octo:s3cret@db/octo?sslmode=s3cret",
             "postgres://octo:s3cret@db/octo?colour=s3cret",
+            "postgres://octo:p@s3cret@db/octo",
+            "postgres://octo:p@s3cret%20@db/octo",
             "postgres://",
         ] {
             let told = problem(url);
@@ -181,6 +201,12 @@ mod tests {
         let options =
             PostgresOptions::new("postgresql://octo:s3cret@one:5433,two/books?sslmode=verify-full");
         let options = options.unwrap();
+        for host in ["127.0.0.1", "[::1]", "my-db_1.example", "%2Ftmp"] {
+            assert!(
+                PostgresOptions::new(&format!("postgres://a%40b:c%2F@{host}/d")).is_ok(),
+                "{host}"
+            );
+        }
         assert_eq!(options.server(), "one:5433,two:5432/books");
         assert!(!format!("{options:?}").contains("s3cret"));
         assert_eq!(options.config.get_ssl_mode(), SslMode::Require);
