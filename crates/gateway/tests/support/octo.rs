@@ -39,12 +39,14 @@ impl Octo {
 
     /// The same on an address of the caller's choice: that of one that ended, for example.
     pub async fn start_at(data: &Path, upstream: &str, listen: SocketAddr) -> Self {
-        let mut child = octo(data, upstream)
-            .env("OCTO_LISTEN", listen.to_string())
-            .arg("serve")
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut command = octo(data, upstream);
+        command.env("OCTO_LISTEN", listen.to_string());
+        Self::serve(command).await
+    }
+
+    /// One with settings of the caller's.
+    pub async fn serve(mut command: Command) -> Self {
+        let mut child = command.arg("serve").stderr(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = tokio::time::timeout(LIMIT, lines.next_line())
             .await
@@ -68,14 +70,15 @@ impl Octo {
         self.child.kill().await.unwrap();
     }
 
+    pub async fn signal(&self, signal: &str) {
+        let pid = self.process_id().to_string();
+        let kill = Command::new("kill").args([signal, &pid]).status();
+        assert!(kill.await.unwrap().success(), "{signal}");
+    }
+
     /// SIGTERM, and the exit code that follows.
     pub async fn end(mut self) -> Option<i32> {
-        let pid = self.child.id().unwrap().to_string();
-        Command::new("kill")
-            .args(["-TERM", &pid])
-            .status()
-            .await
-            .unwrap();
+        self.signal("-TERM").await;
         tokio::time::timeout(LIMIT, self.child.wait())
             .await
             .unwrap()
