@@ -14,13 +14,13 @@ const MOST_MISSES: u32 = 6;
 /// Callers that commit one event after the other fall into two halves if a writer always takes what is
 /// there: while it records one half, the other half queues, and every sync of the disk serves half of them.
 /// So after a group it gives those callers a third of the time that the group took to come back. Where
-/// nobody does, because they have other things to do first, it tries that less and less often.
+/// they do not, because they have other things to do first, it tries that less and less often.
 #[derive(Debug, Default)]
 pub(crate) struct Rhythm {
     /// Those who were answered last, and those who came meanwhile.
     expected: usize,
     patience: Duration,
-    /// Waits in a row in which nobody came.
+    /// Waits in a row in which not even half of them came.
     misses: u32,
     /// Groups that go without a wait.
     skips: u32,
@@ -62,7 +62,8 @@ impl Rhythm {
 
     /// Learns from a wait that is over.
     pub(crate) fn end(&mut self, wait: &Wait, waiting: usize) {
-        if waiting > wait.before {
+        // Callers of their own rhythm come too: those that were answered are back if half of them are.
+        if 2 * (waiting - wait.before.min(waiting)) >= wait.expected - wait.before {
             self.misses = 0;
         } else {
             self.skips = 1 << self.misses;
@@ -145,5 +146,16 @@ mod tests {
         assert_eq!(waits(9 + 17 + 33, 0), 3);
         assert_eq!(waits(65 * 100, 0), 100, "at last one of 65");
         assert_eq!(waits(10, 1), 10, "from the first that helps, each does");
+    }
+
+    #[test]
+    fn a_wait_for_many_that_brings_few_is_in_vain() {
+        let mut rhythm = after(10, 0);
+        let wait = rhythm.begin(0).unwrap();
+        rhythm.end(&wait, 4);
+        assert_eq!(rhythm.misses, 1);
+        let wait = Wait { before: 2, ..wait };
+        rhythm.end(&wait, 6);
+        assert_eq!(rhythm.misses, 0);
     }
 }

@@ -60,7 +60,8 @@ async fn insist(gateway: &Gateway, key: &str) -> String {
         let answer = gateway.post("/api/message", &body).await;
         match answer.status.as_u16() {
             200 | 201 => return answer.json()["task_id"].as_str().unwrap().to_owned(),
-            503 => tokio::time::sleep(Duration::from_millis(50)).await,
+            // 500: whether it is recorded was not found out in time. The key makes it safe to send it again.
+            500 | 503 => tokio::time::sleep(Duration::from_millis(50)).await,
             _ => panic!("{answer:?}"),
         }
     }

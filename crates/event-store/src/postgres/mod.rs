@@ -7,6 +7,7 @@ mod feed;
 mod lease;
 mod open;
 mod options;
+mod patience;
 mod pipeline;
 mod pool;
 mod prune;

@@ -14,6 +14,7 @@ use super::facts::{LOCK, LookUps};
 use super::failure::Failure;
 use super::feed::note;
 use super::lease::{Lease, RENEW};
+use super::patience::Patience;
 use super::pipeline::{self, Step};
 use super::statements::Writing;
 use super::write::{self, Column};
@@ -437,31 +438,6 @@ fn artifacts<'a>(
         }
     }
     all
-}
-
-/// How long to go on trying: pauses of 20 ms, doubled up to a second.
-struct Patience {
-    until: Instant,
-    pause: Duration,
-}
-
-impl Patience {
-    fn new(time: Duration) -> Self {
-        Self {
-            until: Instant::now() + time,
-            pause: Duration::from_millis(20),
-        }
-    }
-
-    /// Waits before the next try; false if there is to be none.
-    async fn wait(&mut self) -> bool {
-        if Instant::now() + self.pause > self.until {
-            return false;
-        }
-        tokio::time::sleep(self.pause).await;
-        self.pause = (self.pause * 2).min(Duration::from_secs(1));
-        true
-    }
 }
 
 fn content(append: &Append) -> usize {

@@ -147,8 +147,15 @@ impl Writer {
             // One that the full disk has no room for, or whose task is damaged, takes the whole
             // transaction with it; the others may be good.
             Err(failed) if failed.is_of_one() && group.len() > 1 => {
+                // None may keep a name that another one comes to have.
+                let back = group
+                    .iter_mut()
+                    .try_for_each(|append| append.commit.take_back());
                 for append in group {
-                    self.record(vec![append]);
+                    match &back {
+                        Ok(()) => self.record(vec![append]),
+                        Err(error) => drop(append.reply.send(Err(error.clone()))),
+                    }
                 }
                 return;
             }
