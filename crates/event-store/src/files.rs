@@ -262,9 +262,11 @@ impl StagedFile {
         Ok(())
     }
 
-    /// The commit is recorded: the file stays.
-    pub(crate) const fn keep(&mut self) {
-        self.state = State::Kept;
+    /// The commit is recorded, or may be: the file stays if it has its name.
+    pub(crate) fn keep(&mut self) {
+        if self.state == State::Placed {
+            self.state = State::Kept;
+        }
     }
 }
 

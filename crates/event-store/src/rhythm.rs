@@ -15,8 +15,10 @@ const MOST_MISSES: u32 = 6;
 /// there: while it records one half, the other half queues, and every sync of the disk serves half of them.
 /// So after a group it gives those callers a third of the time that the group took to come back. Where
 /// they do not, because they have other things to do first, it tries that less and less often.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Rhythm {
+    /// No more than these can wait.
+    most: usize,
     /// Those who were answered last, and those who came meanwhile.
     expected: usize,
     patience: Duration,
@@ -36,9 +38,20 @@ pub(crate) struct Wait {
 }
 
 impl Rhythm {
-    /// A group was answered; so many commits came meanwhile.
-    pub(crate) fn answered(&mut self, group: usize, took: Duration, waiting: usize) {
-        self.expected = (group + waiting).min(MAX_GROUP);
+    /// For a queue with room for so many commits.
+    pub(crate) fn new(queue: usize) -> Self {
+        Self {
+            most: queue.min(MAX_GROUP),
+            expected: 0,
+            patience: Duration::ZERO,
+            misses: 0,
+            skips: 0,
+        }
+    }
+
+    /// A group is recorded and about to be answered; so many commits came meanwhile.
+    pub(crate) fn recorded(&mut self, group: usize, took: Duration, waiting: usize) {
+        self.expected = (group + waiting).min(self.most);
         self.patience = (took / 3).min(LONGEST_WAIT);
     }
 
@@ -87,8 +100,8 @@ mod tests {
 
     /// So long a wait that no test ends by time.
     fn after(group: usize, waiting: usize) -> Rhythm {
-        let mut rhythm = Rhythm::default();
-        rhythm.answered(group, LONG, waiting);
+        let mut rhythm = Rhythm::new(1_000);
+        rhythm.recorded(group, LONG, waiting);
         rhythm.patience = LONG;
         rhythm
     }
@@ -102,18 +115,21 @@ mod tests {
 
     #[test]
     fn a_wait_ends_when_it_takes_too_long() {
-        let mut rhythm = Rhythm::default();
-        rhythm.answered(2, Duration::ZERO, 0);
+        let mut rhythm = Rhythm::new(1_000);
+        rhythm.recorded(2, Duration::ZERO, 0);
         assert!(!rhythm.begin(0).unwrap().goes_on(0));
-        rhythm.answered(2, LONG, 0);
+        rhythm.recorded(2, LONG, 0);
         assert_eq!(rhythm.begin(0).unwrap().patience, LONGEST_WAIT);
     }
 
     #[test]
     fn there_is_no_wait_when_all_are_here_or_nobody_was() {
         assert!(after(5, 3).begin(8).is_none());
-        assert!(Rhythm::default().begin(0).is_none());
+        assert!(Rhythm::new(1_000).begin(0).is_none());
         assert!(after(MAX_GROUP, 44).begin(MAX_GROUP).is_none());
+        let mut short = Rhythm::new(4);
+        short.recorded(4, LONG, 4);
+        assert!(short.begin(4).is_none(), "more have no place to wait in");
     }
 
     #[test]
@@ -126,11 +142,11 @@ mod tests {
 
     #[test]
     fn waits_in_vain_become_rare_and_come_back_when_they_help() {
-        let mut rhythm = Rhythm::default();
+        let mut rhythm = Rhythm::new(1_000);
         let mut waits = |groups: usize, come: usize| {
             let mut count = 0;
             for _ in 0..groups {
-                rhythm.answered(1, LONG, 0);
+                rhythm.recorded(1, LONG, 0);
                 if let Some(wait) = rhythm.begin(0) {
                     count += 1;
                     rhythm.end(&wait, come);

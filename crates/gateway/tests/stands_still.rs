@@ -66,7 +66,8 @@ async fn a_gateway_that_stood_still_ends_no_call_a_second_time() {
     )
     .await;
     let path = format!("/api/tasks/{}", taken.json()["task_id"].as_str().unwrap());
-    upstream.waiting.acquire().await.unwrap().forget();
+    let called = tokio::time::timeout(LIMIT, upstream.waiting.acquire()).await;
+    called.unwrap().unwrap().forget();
 
     still.signal("-STOP").await;
     let closed = |view: &Value| view["task"]["status"] == "FAILED";

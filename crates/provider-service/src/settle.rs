@@ -1,8 +1,8 @@
-//! Writing the end of a call, which has to succeed.
+//! Writing the end of a call, or what it cost after all, which has to succeed.
 
 use std::time::Duration;
 
-use event_payloads::{Event, EventId, EventType};
+use event_payloads::{Event, EventId, EventType, Payload};
 use event_store::{Commit, EventStore, Parent, StoreError};
 
 /// With pauses before each further try of 50 ms, doubled up to 5 s: about a minute in all.
@@ -42,6 +42,10 @@ async fn append(
     commit: &Commit,
     is_repeated: bool,
 ) -> Result<Vec<Event>, StoreError> {
+    // Nothing would refuse a correction that is there already.
+    if is_repeated && is_corrected(store, commit).await? {
+        return Ok(Vec::new());
+    }
     match store.append(commit.clone()).await {
         // An earlier try was recorded after all, although the storage said that it had failed.
         Err(StoreError::CallAlreadyEnded { .. })
@@ -51,6 +55,21 @@ async fn append(
         }
         outcome => outcome,
     }
+}
+
+/// True if a commit corrects a call of unknown cost whose cost is known by now.
+async fn is_corrected(store: &dyn EventStore, commit: &Commit) -> Result<bool, StoreError> {
+    let correction = commit.events.iter().find_map(|event| match &event.payload {
+        Payload::CostCorrected(correction) => Some(correction),
+        _ => None,
+    });
+    let Some(correction) = correction else {
+        return Ok(false);
+    };
+    let calls = store.calls(&commit.task_id).await?;
+    Ok(calls
+        .iter()
+        .any(|call| call.call_id == correction.call_id && call.cost.is_some()))
 }
 
 /// How many events are read at once.

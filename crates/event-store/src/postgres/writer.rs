@@ -34,6 +34,9 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 /// What became of a commit.
 type Outcome = Result<Vec<Event>, StoreError>;
 
+/// What became of a commit, and who waits for it.
+type Answer = (Reply<Vec<Event>>, Outcome);
+
 /// What the writer is asked to do.
 #[derive(Debug)]
 pub(crate) enum Job {
@@ -121,7 +124,7 @@ impl Session {
 impl Writer {
     /// Works until the queue is closed and empty. Then every commit is recorded.
     pub(crate) async fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
-        let mut rhythm = Rhythm::default();
+        let mut rhythm = Rhythm::new(jobs.max_capacity());
         let mut put_back = None;
         loop {
             let job = match put_back.take() {
@@ -138,16 +141,20 @@ impl Writer {
                     let mut group = vec![first];
                     put_back = gather(&mut jobs, &mut group);
                     let (commits, began) = (group.len(), Instant::now());
-                    self.record(group).await;
-                    rhythm.answered(commits, began.elapsed(), jobs.len());
+                    let answers = self.record(group).await;
+                    rhythm.recorded(commits, began.elapsed(), jobs.len());
+                    for (reply, outcome) in answers {
+                        // A caller that no longer waits for the answer does not need it.
+                        let _ = reply.send(outcome);
+                    }
                 }
             }
         }
         self.hub.close();
     }
 
-    /// Records a group. A commit that is refused does not touch the others.
-    async fn record(&mut self, group: Vec<Append>) {
+    /// Records a group and says what to answer. A commit that is refused does not touch the others.
+    async fn record(&mut self, group: Vec<Append>) -> Vec<Answer> {
         tracing::trace!(commits = group.len(), "recording a group");
         let commits: Vec<&Prepared> = group.iter().map(|append| &append.commit).collect();
         let outcomes = match self.settle(&commits).await {
@@ -168,10 +175,8 @@ impl Writer {
             Err(error) => vec![Err(error); group.len()],
             Ok(outcomes) => outcomes,
         };
-        for (append, outcome) in group.into_iter().zip(outcomes) {
-            // A caller that no longer waits for the answer does not need it.
-            let _ = append.reply.send(outcome);
-        }
+        let replies = group.into_iter().map(|append| append.reply);
+        replies.zip(outcomes).collect()
     }
 
     async fn alone(&mut self, commit: &Prepared) -> Outcome {

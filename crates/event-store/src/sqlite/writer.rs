@@ -28,6 +28,9 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 /// What became of a commit.
 type Outcome = Result<Vec<Event>, StoreError>;
 
+/// What became of a commit, and who waits for it.
+type Answer = (Reply<Vec<Event>>, Outcome);
+
 /// What the writer is asked to do.
 #[derive(Debug)]
 pub(crate) enum Job {
@@ -105,7 +108,7 @@ impl From<StoreError> for Failed {
 impl Writer {
     /// Works until the queue is closed and empty. Then every commit is on disk.
     pub(crate) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
-        let mut rhythm = Rhythm::default();
+        let mut rhythm = Rhythm::new(jobs.max_capacity());
         let mut put_back = None;
         while let Some(job) = put_back.take().or_else(|| {
             wait(&mut rhythm, &jobs);
@@ -116,8 +119,11 @@ impl Writer {
                     let (group, next) = gather(&mut jobs, first);
                     put_back = next;
                     let (commits, began) = (group.len(), Instant::now());
-                    self.record(group);
-                    rhythm.answered(commits, began.elapsed(), jobs.len());
+                    let answers = self.record(group);
+                    rhythm.recorded(commits, began.elapsed(), jobs.len());
+                    for (reply, outcome) in answers {
+                        let _ = reply.send(outcome);
+                    }
                 }
                 // A caller that no longer waits for the answer does not need it.
                 Job::Check(reply) => drop(reply.send(self.check())),
@@ -136,8 +142,8 @@ impl Writer {
         self.shut();
     }
 
-    /// Records a group. A commit that is refused does not touch the others.
-    fn record(&mut self, mut group: Vec<Append>) {
+    /// Records a group and says what to answer. A commit that is refused does not touch the others.
+    fn record(&mut self, mut group: Vec<Append>) -> Vec<Answer> {
         tracing::trace!(commits = group.len(), "recording a group");
         let results = match self.transaction(&mut group) {
             Ok((results, head)) => {
@@ -151,13 +157,16 @@ impl Writer {
                 let back = group
                     .iter_mut()
                     .try_for_each(|append| append.commit.take_back());
-                for append in group {
-                    match &back {
-                        Ok(()) => self.record(vec![append]),
-                        Err(error) => drop(append.reply.send(Err(error.clone()))),
-                    }
-                }
-                return;
+                return match back {
+                    Ok(()) => group
+                        .into_iter()
+                        .flat_map(|append| self.record(vec![append]))
+                        .collect(),
+                    Err(error) => group
+                        .into_iter()
+                        .map(|append| (append.reply, Err(error.clone())))
+                        .collect(),
+                };
             }
             Err(Failed { error, in_doubt }) => {
                 if in_doubt {
@@ -167,15 +176,15 @@ impl Writer {
                 vec![Err(error); group.len()]
             }
         };
-        for (mut append, result) in group.into_iter().zip(results) {
+        let answer = |(mut append, result): (Append, Outcome)| {
             if let Ok(events) = &result {
                 append.commit.keep();
                 self.hub.publish(events);
             }
-            // Files of a refused commit vanish before its caller hears of it.
-            drop(append.commit);
-            let _ = append.reply.send(result);
-        }
+            // Files of a refused commit vanish here, before its caller hears of it.
+            (append.reply, result)
+        };
+        group.into_iter().zip(results).map(answer).collect()
     }
 
     /// One transaction over a group, and where the log ends then. An error means that nothing of it is

@@ -119,7 +119,8 @@ pub(super) fn store_status(error: &StoreError) -> (StatusCode, &'static str, Opt
     if error.is_full() {
         return (StatusCode::INSUFFICIENT_STORAGE, "STORAGE_FULL", None);
     }
-    if error.is_unreachable() {
+    // In doubt: with the same idempotency key it is safe to send again, and the answer to it is sure.
+    if error.is_unreachable() || error.is_in_doubt() {
         return (
             StatusCode::SERVICE_UNAVAILABLE,
             "STORAGE_UNREACHABLE",
@@ -252,6 +253,16 @@ mod tests {
 
     use super::*;
     use crate::http::OpenAiError;
+
+    #[test]
+    fn a_commit_in_doubt_is_worth_another_try() {
+        let api = ApiError::from(StoreError::InDoubt {
+            server: "db:5432/octo".to_owned(),
+            source: Arc::new(std::io::Error::other("connection reset")),
+        });
+        assert_eq!(api.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(api.retry_after.is_some());
+    }
 
     #[test]
     fn a_database_that_is_away_is_worth_another_try() {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use event_payloads::{Actor, Cost, CostSource, ModelCallFailed, Payload, TaskId, TaskStatus};
+use event_payloads::{
+    Actor, Cost, CostSource, EventId, EventType, ModelCallFailed, Payload, TaskId, TaskStatus,
+};
 use event_store::{Commit, EventStore, NewEvent, OpenCall, Parent, StoreError};
 use provider_service::{DirectError, Suspects};
 use tokio::time::Instant;
@@ -15,6 +17,14 @@ async fn open_call(house: &House) -> OpenCall {
     let mut open = house.store.open_calls().await.unwrap();
     assert_eq!(open.len(), 1);
     open.remove(0)
+}
+
+/// How another gateway ends a call that it takes for abandoned: nobody knows what it cost.
+fn abandoned(task_id: &TaskId, call_id: &EventId) -> Commit {
+    let cost = Cost::Unavailable("interrupted".to_owned());
+    let failed = ModelCallFailed::default().with_cost(&cost);
+    let end = NewEvent::new(Actor::System, Payload::ModelCallFailed(Box::new(failed)));
+    Commit::new(task_id.clone()).event(end.parent(Parent::Event(call_id.clone())))
 }
 
 /// The whole record of a call that was answered, as a task of its own.
@@ -107,12 +117,7 @@ async fn an_end_that_another_gateway_wrote_while_ours_waited_is_not_ours() {
         task_id, call_id, ..
     } = open_call(&house).await;
     tokio::time::pause();
-    // As an abandoned call is ended: nobody knows what it cost.
-    let cost = Cost::Unavailable("interrupted".to_owned());
-    let failed = ModelCallFailed::default().with_cost(&cost);
-    let end = NewEvent::new(Actor::System, Payload::ModelCallFailed(Box::new(failed)));
-    let end = end.parent(Parent::Event(call_id.clone()));
-    let other = Commit::new(task_id.clone()).event(end);
+    let other = abandoned(&task_id, &call_id);
     let fates = [Fate::Fails(unreachable()), Fate::ComesAfter(other)];
     house.store.next_commits(fates);
     house.answer();
@@ -133,6 +138,32 @@ async fn an_end_that_another_gateway_wrote_while_ours_waited_is_not_ours() {
     let cost = call.cost.unwrap().to_usd().unwrap();
     assert_eq!(cost, PRICE.parse().unwrap());
     assert_eq!(call.cost_source, CostSource::Proxy);
+}
+
+#[tokio::test]
+async fn a_late_cost_that_was_recorded_in_doubt_is_told_once() {
+    let house = House::alone().await;
+    let session: TaskId = "run".parse().unwrap();
+    let calling = house.call(Some(&session)).await;
+    let OpenCall {
+        task_id, call_id, ..
+    } = open_call(&house).await;
+    tokio::time::pause();
+    let closed = Fate::ComesAfter(abandoned(&task_id, &call_id));
+    house
+        .store
+        .next_commits([closed, Fate::IsRecorded(in_doubt())]);
+    house.answer();
+    calling.outcome().await.unwrap_err();
+    assert_eq!(house.store.commits(), 2, "an end and a correction");
+    let call = house.store.calls(&task_id).await.unwrap().remove(0);
+    let cost = call.cost.unwrap().to_usd().unwrap();
+    assert_eq!(cost, PRICE.parse().unwrap());
+    let events = house.store.events(&task_id, 0, 99).await.unwrap();
+    let corrections = events
+        .iter()
+        .filter(|event| event.event_type == EventType::CostCorrected);
+    assert_eq!(corrections.count(), 1);
 }
 
 #[tokio::test]
