@@ -6,17 +6,20 @@
     reason = "a test stops where something is missing"
 )]
 
+#[path = "shared/gate.rs"]
+mod gate;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use alias_registry::AliasRegistry;
 use async_trait::async_trait;
-use bytes::Bytes;
 use event_payloads::{Cost, Event, EventType, Payload, TaskId, TaskStatus};
 use event_store::{CostQuery, Dimension, EventStore, SqliteOptions, SqliteStore};
+use gate::{Gate, in_one_piece};
 use provider_core::{
-    Chunk, Closed, Completion, Endpoint, ModelCall, ModelCallResult, ModelClient, ModelRequest,
-    ModelStream, ProviderError, ReadyStream, TimeoutPhase,
+    Completion, Endpoint, ModelCall, ModelClient, ModelRequest, ModelStream, ProviderError,
+    TimeoutPhase,
 };
 use provider_echo::EchoClient;
 use provider_service::{
@@ -24,61 +27,6 @@ use provider_service::{
     Message, SubmitError, TaskService, report, task_cost,
 };
 use tempfile::TempDir;
-use tokio::sync::Semaphore;
-
-/// Answers a call for each permit that the test gives, and says when a call has come in.
-#[derive(Clone)]
-struct Gate {
-    arrived: Arc<Semaphore>,
-    release: Arc<Semaphore>,
-}
-
-impl Gate {
-    fn new() -> Self {
-        Self {
-            arrived: Arc::new(Semaphore::new(0)),
-            release: Arc::new(Semaphore::new(0)),
-        }
-    }
-
-    async fn wait_for_calls(&self, count: u32) {
-        self.arrived.acquire_many(count).await.unwrap().forget();
-    }
-}
-
-/// A whole answer as a stream of one piece.
-fn in_one_piece(answer: Completion) -> ModelStream {
-    let Completion { result, body } = answer;
-    let chunk = Chunk {
-        frame: body,
-        text: result.content.clone(),
-    };
-    Box::new(ReadyStream::new(
-        [chunk],
-        Closed::whole(result, Bytes::new()),
-    ))
-}
-
-#[async_trait]
-impl ModelClient for Gate {
-    fn name(&self) -> &'static str {
-        "gate"
-    }
-
-    async fn complete(&self, call: &ModelCall) -> Result<Completion, ProviderError> {
-        self.arrived.add_permits(1);
-        self.release.acquire().await.unwrap().forget();
-        let result = ModelCallResult::answered(call, "gate-1", "tests", "Through.", Cost::FREE);
-        Ok(Completion {
-            result,
-            body: "{}".into(),
-        })
-    }
-
-    async fn stream(&self, call: &ModelCall) -> Result<ModelStream, ProviderError> {
-        self.complete(call).await.map(in_one_piece)
-    }
-}
 
 /// Runs out of time.
 struct Slow;
@@ -287,7 +235,7 @@ async fn fifty_concurrent_messages_of_one_key_are_one_task() {
 
 #[tokio::test]
 async fn a_full_house_refuses_and_creates_nothing() {
-    let gate = Gate::new();
+    let gate = Gate::new(Cost::FREE);
     let house = house(
         gate.clone(),
         Limits {
@@ -326,7 +274,7 @@ async fn a_full_house_refuses_and_creates_nothing() {
 
 #[tokio::test]
 async fn cancelling_aborts_the_call_and_accounts_for_it() {
-    let gate = Gate::new();
+    let gate = Gate::new(Cost::FREE);
     let house = house(gate.clone(), Limits::default()).await;
     let task_id = house
         .tasks
@@ -368,7 +316,7 @@ async fn cancelling_aborts_the_call_and_accounts_for_it() {
 
 #[tokio::test]
 async fn a_task_that_waits_is_cancelled_without_a_call() {
-    let gate = Gate::new();
+    let gate = Gate::new(Cost::FREE);
     let (house, waiting) = one_runs_and_one_waits(&gate).await;
     house.tasks.cancel(&waiting).await.unwrap();
     let (status, events) = house.look_at(&waiting).await;
@@ -383,7 +331,7 @@ async fn a_task_that_waits_is_cancelled_without_a_call() {
 
 #[tokio::test]
 async fn shutting_down_records_what_it_has_to_stop() {
-    let gate = Gate::new();
+    let gate = Gate::new(Cost::FREE);
     let house = house(gate.clone(), Limits::default()).await;
     let task_id = house
         .tasks
@@ -403,7 +351,7 @@ async fn shutting_down_records_what_it_has_to_stop() {
 
 #[tokio::test]
 async fn a_caller_that_hangs_up_leaves_a_complete_record() {
-    let gate = Gate::new();
+    let gate = Gate::new(Cost::FREE);
     let house = house(gate.clone(), Limits::default()).await;
     let caller = {
         let tasks = house.tasks.clone();
@@ -485,7 +433,7 @@ async fn concurrent_first_calls_of_a_session_share_one_task() {
 
 #[tokio::test]
 async fn what_a_crash_left_open_is_closed_once() {
-    let gate = Gate::new();
+    let gate = Gate::new(Cost::FREE);
     let House { store, tasks, dir } = house(
         gate.clone(),
         Limits {
@@ -576,7 +524,7 @@ async fn a_sender_that_hangs_up_in_the_middle_leaves_a_task_that_runs_all_the_sa
 
 #[tokio::test]
 async fn what_waits_when_the_house_closes_is_never_sent() {
-    let gate = Gate::new();
+    let gate = Gate::new(Cost::FREE);
     let (house, waiting) = one_runs_and_one_waits(&gate).await;
     let queued = house.tasks.answer(chat(Some("run-5")));
     let (queued, ()) = tokio::join!(queued, house.tasks.shut_down(Duration::from_millis(50)));
@@ -629,7 +577,7 @@ async fn a_client_that_panics_leaves_no_call_open() {
 
 #[tokio::test]
 async fn cancelling_a_session_ends_every_call_in_it() {
-    let gate = Gate::new();
+    let gate = Gate::new(Cost::FREE);
     let house = house(gate.clone(), Limits::default()).await;
     let run: TaskId = "run-7".parse().unwrap();
     let mut calls = tokio::task::JoinSet::new();
@@ -652,7 +600,7 @@ async fn cancelling_a_session_ends_every_call_in_it() {
 
 #[tokio::test]
 async fn the_end_of_a_call_waits_for_a_database_that_is_held() {
-    let gate = Gate::new();
+    let gate = Gate::new(Cost::FREE);
     let dir = tempfile::tempdir().unwrap();
     let options = SqliteOptions::new(dir.path().join("octo.db"), dir.path().join("artifacts"));
     let store = SqliteStore::open(options.busy_timeout(Duration::from_millis(5)))

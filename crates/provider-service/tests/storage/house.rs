@@ -3,54 +3,23 @@
 use std::sync::Arc;
 
 use alias_registry::AliasRegistry;
-use async_trait::async_trait;
 use event_payloads::{
     Actor, Cost, CostSource, Event, Payload, StateTransition, TaskId, TaskStatus, UserMessage,
 };
 use event_store::{Commit, EventStore, NewEvent, SqliteOptions, SqliteStore};
-use provider_core::{
-    Completion, ModelCall, ModelCallResult, ModelClient, ModelRequest, ModelStream, ProviderError,
-};
+use provider_core::ModelRequest;
 use provider_service::{
     DirectAnswer, DirectCall, DirectError, FallbackManager, FallbackPolicy, Limits, LlmService,
     TaskService,
 };
 use tempfile::TempDir;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::gate::Gate;
 use crate::store::Troubled;
 
 /// What a call of the model costs.
 pub(crate) const PRICE: &str = "0.25";
-
-/// Says when a call has come in, and answers it once it may.
-#[derive(Clone, Debug)]
-struct Gate {
-    arrived: Arc<Semaphore>,
-    release: Arc<Semaphore>,
-}
-
-#[async_trait]
-impl ModelClient for Gate {
-    fn name(&self) -> &'static str {
-        "gate"
-    }
-
-    async fn complete(&self, call: &ModelCall) -> Result<Completion, ProviderError> {
-        self.arrived.add_permits(1);
-        self.release.acquire().await.unwrap().forget();
-        let cost = Cost::known(PRICE.parse().unwrap(), CostSource::Proxy);
-        Ok(Completion {
-            result: ModelCallResult::answered(call, "gate-1", "tests", "Through.", cost),
-            body: "{}".into(),
-        })
-    }
-
-    async fn stream(&self, _: &ModelCall) -> Result<ModelStream, ProviderError> {
-        unreachable!("nothing here is streamed")
-    }
-}
 
 /// A call that is under way.
 pub(crate) struct Calling(JoinSet<Result<DirectAnswer, DirectError>>);
@@ -82,10 +51,7 @@ impl House {
         let options = SqliteOptions::new(dir.path().join("octo.db"), dir.path().join("artifacts"));
         let store = SqliteStore::open(options).await.unwrap();
         let store = Arc::new(Troubled::new(store, is_shared));
-        let gate = Gate {
-            arrived: Arc::new(Semaphore::new(0)),
-            release: Arc::new(Semaphore::new(0)),
-        };
+        let gate = Gate::new(Cost::known(PRICE.parse().unwrap(), CostSource::Proxy));
         let clients = FallbackManager::without_fallback(Arc::new(gate.clone()));
         let llm = LlmService::new(AliasRegistry::default(), clients);
         Self {
@@ -101,7 +67,7 @@ impl House {
         let (tasks, call) = (self.tasks.clone(), direct(session));
         let mut calling = JoinSet::new();
         calling.spawn(async move { tasks.answer(call).await });
-        self.gate.arrived.acquire().await.unwrap().forget();
+        self.gate.wait_for_calls(1).await;
         Calling(calling)
     }
 

@@ -7,7 +7,10 @@
 )]
 
 mod elsewhere;
+#[path = "../shared/gate.rs"]
+mod gate;
 mod house;
+mod left_over;
 mod settle;
 mod starts;
 mod store;
