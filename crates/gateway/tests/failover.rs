@@ -18,7 +18,7 @@ use real_stack::{Postgres, Servers};
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use support::{Gateway, LIMIT};
+use support::{Gateway, LIMIT, until};
 
 const WRITERS: usize = 8;
 /// Messages that are taken before the server dies, and again after it.
@@ -31,16 +31,9 @@ async fn pair(servers: &Servers) -> (Postgres, Postgres) {
     let follow = "alter system set synchronous_standby_names = '*'";
     primary.query(follow).unwrap();
     primary.query("select pg_reload_conf()").unwrap();
-    let in_step = async {
-        while primary
-            .query("select sync_state from pg_stat_replication")
-            .unwrap()
-            != "sync"
-        {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(LIMIT, in_step).await.unwrap();
+    let state = "select sync_state from pg_stat_replication";
+    let look = async || primary.query(state).unwrap();
+    until(look, |state| state == "sync").await;
     (primary, standby)
 }
 
@@ -114,13 +107,8 @@ async fn a_standby_that_takes_over_has_every_task_once() {
     let tasks: BTreeMap<String, String> = tasks.into_iter().flatten().collect();
     assert!(tasks.len() >= 2 * MESSAGES);
 
-    let ended = async {
-        let open = "select count(*) from tasks where status <> 'SUCCEEDED'";
-        while standby.query(open).unwrap() != "0" {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(LIMIT, ended).await.unwrap();
+    let open = "select count(*) from tasks where status <> 'SUCCEEDED'";
+    until(async || standby.query(open).unwrap(), |open| open == "0").await;
     let rows =
         "select idempotency_key || ' ' || task_id from events where idempotency_key is not null";
     let rows = standby.query(rows).unwrap();

@@ -11,8 +11,6 @@
 mod database;
 mod support;
 
-use std::time::Duration;
-
 use event_store::{EventStore as _, PostgresOptions, PostgresStore};
 use gateway::app::App;
 use gateway::config::{Config, Environment, Overrides};
@@ -21,7 +19,7 @@ use serde_json::{Value, json};
 
 use database::Database;
 use support::upstream::Upstream;
-use support::{Gateway, LIMIT, types};
+use support::{Gateway, types, until};
 
 /// Both, in front of a model that answers when it is let.
 async fn two(database: &Database, upstream: &Upstream) -> (Gateway, Gateway) {
@@ -38,16 +36,8 @@ async fn two(database: &Database, upstream: &Upstream) -> (Gateway, Gateway) {
 
 /// Looks at a task until it is as it should be.
 async fn seen(gateway: &Gateway, task_id: &str, good: impl Fn(&Value) -> bool) -> Value {
-    let look = async {
-        loop {
-            let view = gateway.get(&format!("/api/tasks/{task_id}")).await.json();
-            if good(&view) {
-                return view;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(LIMIT, look).await.unwrap()
+    let path = format!("/api/tasks/{task_id}");
+    until(async || gateway.get(&path).await.json(), good).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

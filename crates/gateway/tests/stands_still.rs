@@ -11,8 +11,6 @@
 mod database;
 mod support;
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -21,7 +19,7 @@ use database::Database;
 use support::client::send;
 use support::octo::{Octo, octo};
 use support::upstream::Upstream;
-use support::{LIMIT, types};
+use support::{LIMIT, types, until};
 
 /// `octo` with a lease as short as it may be.
 fn short_lease(dir: &TempDir, database: &Database, upstream: &Upstream) -> Command {
@@ -31,19 +29,6 @@ fn short_lease(dir: &TempDir, database: &Database, upstream: &Upstream) -> Comma
     let mut command = octo(dir.path(), &upstream.url());
     command.env("OCTO_DATABASE_URL", &database.url);
     command
-}
-
-async fn seen(octo: &Octo, path: &str, good: impl Fn(&Value) -> bool) -> Value {
-    let look = async {
-        loop {
-            let view = octo.get(path).await;
-            if good(&view) {
-                return view;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    tokio::time::timeout(LIMIT, look).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -71,7 +56,7 @@ async fn a_gateway_that_stood_still_ends_no_call_a_second_time() {
 
     still.signal("-STOP").await;
     let closed = |view: &Value| view["task"]["status"] == "FAILED";
-    let view = seen(&awake, &path, closed).await;
+    let view = until(async || awake.get(&path).await, closed).await;
     let kinds = types(&view);
     assert_eq!(
         kinds
@@ -84,7 +69,7 @@ async fn a_gateway_that_stood_still_ends_no_call_a_second_time() {
     // It finds the answer of the model and the news that its task has ended, and may see either first.
     upstream.gate.add_permits(1);
     still.signal("-CONT").await;
-    let view = seen(&still, &path, closed).await;
+    let view = until(async || still.get(&path).await, closed).await;
     assert_eq!(view["task"]["status"], "FAILED");
     // It ends what it has begun before it goes.
     assert_eq!(still.end().await, Some(0));

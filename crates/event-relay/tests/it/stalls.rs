@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use async_nats::jetstream::Context;
 use event_relay::{NatsStatus, RelayError};
 use tokio::time::Instant;
 
@@ -10,20 +11,21 @@ use crate::reader::{check, read};
 use crate::running::Running;
 use crate::server::{Kind, Server};
 
-/// More than what may be on its way at once, so that some of it waits in the log.
-async fn write_much(books: &Books) {
-    books.write(16, 1, 25).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_still_waits_in_the_log_when_the_gateway_ends_goes_out() {
+/// A server that stands still under a relay, and more in the log than what may be on its way at once.
+async fn frozen() -> (Server, Books, Running, Context) {
     let (server, books) = (Server::start().await, Books::open().await);
     let relay = Running::start(server.config(), &books.store);
     books.write(1, 1, 1).await;
     let context = server.context().await;
     read(&context, 1).await;
     server.freeze().await;
-    write_much(&books).await;
+    books.write(16, 1, 25).await;
+    (server, books, relay, context)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_still_waits_in_the_log_when_the_gateway_ends_goes_out() {
+    let (server, books, relay, context) = frozen().await;
     // The relay is told to end first.
     tokio::join!(relay.end(), server.thaw());
     check(&read(&context, 401).await, &books.log().await);
@@ -31,13 +33,7 @@ async fn what_still_waits_in_the_log_when_the_gateway_ends_goes_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_stands_still_keeps_no_gateway_from_ending() {
-    let (server, books) = (Server::start().await, Books::open().await);
-    let relay = Running::start(server.config(), &books.store);
-    books.write(1, 1, 1).await;
-    let context = server.context().await;
-    read(&context, 1).await;
-    server.freeze().await;
-    write_much(&books).await;
+    let (server, books, relay, context) = frozen().await;
     let began = Instant::now();
     relay.end().await;
     let waited = began.elapsed();
@@ -55,13 +51,7 @@ async fn a_server_that_stands_still_keeps_no_gateway_from_ending() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_stood_still_for_longer_than_an_answer_may_take_has_each_event_once() {
-    let (server, books) = (Server::start().await, Books::open().await);
-    let relay = Running::start(server.config(), &books.store);
-    books.write(1, 1, 1).await;
-    let context = server.context().await;
-    read(&context, 1).await;
-    server.freeze().await;
-    write_much(&books).await;
+    let (server, books, relay, context) = frozen().await;
     // An answer may take five.
     tokio::time::sleep(Duration::from_secs(6)).await;
     server.thaw().await;

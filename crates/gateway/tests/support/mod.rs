@@ -1,6 +1,6 @@
 //! A gateway in this process, a small HTTP client, and an upstream that does as it is told.
 
-#![allow(
+#![expect(
     dead_code,
     unreachable_pub,
     reason = "each test binary uses its own part of this"
@@ -138,6 +138,20 @@ impl Gateway {
         let view = self.get(&format!("/api/tasks/{task_id}")).await.json();
         (task_id, view)
     }
+}
+
+/// Looks until what is seen is as it should be.
+pub async fn until<T>(look: impl AsyncFn() -> T, good: impl Fn(&T) -> bool) -> T {
+    let looking = async {
+        loop {
+            let seen = look().await;
+            if good(&seen) {
+                return seen;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, looking).await.unwrap()
 }
 
 /// The events of a task view by type, each with its payload.
