@@ -223,12 +223,19 @@ impl<'a> Window<'a> {
     /// waited for: they would be dropped each time, and never arrive.
     async fn stopped(&mut self, error: RelayError) -> Result<Turn, RelayError> {
         let until = self.ending.unwrap_or_else(|| self.end()).until;
-        while let Ok(Some(answer)) = timeout_at(until, self.sent.next()).await {
+        loop {
+            let answer = tokio::select! {
+                biased;
+                () = self.session.connection.lost.cancelled() => return Err(RelayError::Lost),
+                answer = timeout_at(until, self.sent.next()) => answer,
+            };
+            let Ok(Some(answer)) = answer else {
+                return Err(error);
+            };
             if let Some(turn) = self.take(answer)? {
                 return Ok(turn);
             }
         }
-        Err(error)
     }
 
     async fn send(&mut self, logged: &LoggedEvent) -> Result<(), RelayError> {

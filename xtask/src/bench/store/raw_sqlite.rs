@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 
 use super::work::{Load, RawRow, TITLE, Times};
 
-/// A connection to a database of today's layout, set up for durability as the store's is, that writes for
+/// A connection to a database of today's layout, set up as the store's is, that writes for
 /// some writers.
 pub(super) struct Raw {
     conn: Connection,
@@ -31,7 +31,8 @@ impl Raw {
         // For as long as all others need, several times over.
         conn.busy_timeout(Duration::from_secs(60))?;
         conn.execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;",
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
+             PRAGMA wal_autocheckpoint = 4000;",
         )?;
         Ok(Self {
             conn,
