@@ -63,8 +63,10 @@ async fn commits_survive_connections_that_are_ended_under_them() {
                 done.clone(),
             ));
         }
-        let mut ended = 0;
-        for round in 1..=25 {
+        // How many are open when it strikes depends on how fast the stores come back.
+        let (mut round, mut ended) = (0, 0);
+        while round < 25 || ended <= 50 {
+            round += 1;
             // Not in step with the commits: it strikes them anywhere.
             while done.load(Ordering::Relaxed) < round * 40 {
                 tokio::time::sleep(Duration::from_millis(3)).await;
@@ -73,7 +75,6 @@ async fn commits_survive_connections_that_are_ended_under_them() {
         }
         stop.store(true, Ordering::Relaxed);
         let acknowledged: Vec<String> = writing.join_all().await.concat();
-        assert!(ended > 50, "{ended}");
         let sql = "SELECT idempotency_key FROM events WHERE idempotency_key IS NOT NULL
                    ORDER BY position";
         let mut recorded = house.sql(sql).await;
