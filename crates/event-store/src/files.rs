@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use event_payloads::{ArtifactId, TaskId};
-use sha2::{Digest, Sha256};
+use ring::digest::{SHA256, digest};
 use ulid::Ulid;
 
 use crate::{Artifact, StoreError};
@@ -47,8 +47,8 @@ fn damaged(artifact_id: &ArtifactId, problem: String) -> StoreError {
 /// SHA-256 in hexadecimal.
 pub(crate) fn sha256(content: &[u8]) -> String {
     use std::fmt::Write as _;
-    let digest = Sha256::digest(content);
-    digest
+    digest(&SHA256, content)
+        .as_ref()
         .iter()
         .fold(String::with_capacity(64), |mut hex, byte| {
             // Writing to a string does not fail.

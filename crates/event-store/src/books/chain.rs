@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use sha2::{Digest, Sha256};
+use ring::digest::{Context, SHA256};
 
 /// What the hash of a task's first event goes on from.
 const NOTHING: [u8; 32] = [0; 32];
@@ -74,11 +74,11 @@ pub(crate) struct StoredEvent {
 impl StoredEvent {
     /// The link that follows another.
     pub(crate) fn link(&self, before: Hash) -> Hash {
-        let mut hasher = Sha256::new();
-        hasher.update(before.0);
+        let mut hasher = Context::new(&SHA256);
+        hasher.update(&before.0);
         let mut field = |bytes: &[u8]| {
             // The length keeps what stands in one field from passing for part of the next.
-            hasher.update(u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_le_bytes());
+            hasher.update(&u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_le_bytes());
             hasher.update(bytes);
         };
         for text in [&self.event_id, &self.task_id] {
@@ -95,7 +95,8 @@ impl StoredEvent {
             field(&[u8::from(text.is_some())]);
             field(text.as_deref().unwrap_or_default().as_bytes());
         }
-        Hash(hasher.finalize().into())
+        // A digest of this algorithm has this length.
+        Hash::from_bytes(hasher.finish().as_ref()).unwrap_or_default()
     }
 }
 
