@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use ulid::Ulid;
 
 use super::adopt;
+use super::checkpoint::Checkpoints;
 use super::failure::Failure;
 use super::lock::DatabaseLock;
 use super::place::Place;
@@ -20,10 +21,6 @@ use crate::files::ArtifactFiles;
 use crate::id::Monotonic;
 use crate::live::Hub;
 use crate::{Rebuilt, StoreError};
-
-/// Pages of the write-ahead log (16 MB) before they are carried over into the database. A page that many
-/// commits change is carried once: four times SQLite's own limit made 64 writers a fifth faster.
-const LOG_PAGES: u32 = 4_000;
 
 impl SqliteStore {
     /// Opens a database for reading and writing; makes it, or brings it to today's layout, if it has
@@ -71,11 +68,12 @@ fn open(options: &SqliteOptions) -> Result<SqliteStore, StoreError> {
     let files = ArtifactFiles::new(options.artifacts_dir.clone());
     let lock = DatabaseLock::take(&options.path)?;
     files.prepare()?;
-    let (conn, migrated) = connect(options)?;
+    let (mut conn, migrated) = connect(options)?;
     let last = last_ulid(&conn)?;
     let opened_at = read::head(&conn)?;
     let hub = Hub::open(opened_at);
     let writer = Writer {
+        checkpoints: Checkpoints::start(&mut conn, &options.path)?,
         conn,
         ids: Monotonic::after(last),
         clock: Arc::clone(&options.limits.clock),
@@ -181,7 +179,6 @@ fn connect(options: &SqliteOptions) -> Result<(Connection, Option<Rebuilt>), Fai
     // In WAL mode the default would lose the last commits at a power loss.
     conn.pragma_update(None, "synchronous", "FULL")?;
     conn.pragma_update(None, "foreign_keys", true)?;
-    conn.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
     if let Some(bytes) = options.max_database_bytes {
         limit_size(&conn, bytes)?;
     }

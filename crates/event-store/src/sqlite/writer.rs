@@ -8,6 +8,7 @@ use event_payloads::{Event, Timestamp};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use super::checkpoint::Checkpoints;
 use super::failure::Failure;
 use super::lock::DatabaseLock;
 use super::place::Place;
@@ -66,6 +67,7 @@ pub(crate) struct Intake {
 /// before the last commit is done.
 pub(crate) struct Writer {
     pub(crate) conn: Connection,
+    pub(crate) checkpoints: Checkpoints,
     pub(crate) ids: Monotonic,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hub: Arc<Hub>,
@@ -332,7 +334,13 @@ impl Writer {
 
     /// Leaves one file without a log beside it, where no reader is in the way.
     fn shut(self) {
-        let Self { conn, lock, .. } = self;
+        let Self {
+            mut conn,
+            checkpoints,
+            lock,
+            ..
+        } = self;
+        checkpoints.end(&mut conn);
         let checkpoint = conn
             .busy_timeout(std::time::Duration::ZERO)
             .and_then(|()| conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
@@ -372,7 +380,8 @@ fn wait(rhythm: &mut Rhythm, jobs: &mpsc::Receiver<Job>) {
 
 /// Takes what waits already; gives back the first job that is no commit.
 fn gather(jobs: &mut mpsc::Receiver<Job>, first: Append) -> (Vec<Append>, Option<Job>) {
-    let mut group = vec![first];
+    let mut group = Vec::with_capacity((jobs.len() + 1).min(MAX_GROUP));
+    group.push(first);
     while group.len() < MAX_GROUP {
         match jobs.try_recv() {
             Ok(Job::Append(append)) => group.push(append),
