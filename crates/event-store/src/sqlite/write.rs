@@ -1,6 +1,6 @@
 //! Writes what was planned or recounted.
 
-use event_payloads::{Event, TaskId};
+use event_payloads::{Event, EventId, TaskCreated, TaskId, TaskStatus, Timestamp};
 use rusqlite::{Connection, named_params, params};
 
 use super::failure::Failure;
@@ -56,9 +56,11 @@ pub(crate) fn events(conn: &Connection, events: &[StoredEvent]) -> Result<(), Fa
 
 /// What a task's events say of it. Columns that they do not speak of stay as they are.
 pub(crate) fn task(conn: &Connection, task_id: &TaskId, task: &TaskRow) -> Result<(), Failure> {
-    if task.created.is_some() {
-        create(conn, task_id, task)?;
-    } else if task.kept_status.is_none() {
+    if let (Some(created), Some(status), Some(latest)) = (&task.created, task.status, &task.latest)
+    {
+        return whole(conn, task_id, task, created, status, latest);
+    }
+    if task.kept_status.is_none() {
         ensure(conn, task_id, task)?;
     }
     // Naming an indexed column alone makes SQLite write its index anew: only where it changes.
@@ -93,32 +95,45 @@ pub(crate) fn task(conn: &Connection, task_id: &TaskId, task: &TaskRow) -> Resul
     Ok(())
 }
 
-/// A task exists from now on; in a rebuild, its row comes to say what its first event says.
-fn create(conn: &Connection, task_id: &TaskId, task: &TaskRow) -> Result<(), Failure> {
-    let Some((ts, created)) = &task.created else {
-        return Ok(());
-    };
+/// A task exists from now on; in a rebuild, its row comes to say what its events say.
+fn whole(
+    conn: &Connection,
+    task_id: &TaskId,
+    task: &TaskRow,
+    (created_at, created): &(Timestamp, TaskCreated),
+    status: TaskStatus,
+    (updated_at, latest): &(Timestamp, EventId),
+) -> Result<(), Failure> {
     let requester = Requester {
         channel: created.channel.clone(),
         sender_id: created.sender_id.clone(),
     };
     conn.prepare_cached(
-        "INSERT INTO tasks (task_id, created_at, updated_at, title, thread_id, scope_id, requester,
-                            risk_level)
-         VALUES (?1, ?2, ?2, ?3, ?4, ?5, ?6, ?7)
+        "INSERT INTO tasks (task_id, created_at, updated_at, status, title, thread_id, scope_id,
+                            requester, risk_level, pointers, last_seq, chain)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, json_object('latest_event_id', ?10), ?11, ?12)
          ON CONFLICT (task_id) DO UPDATE SET
-             created_at = excluded.created_at, title = excluded.title,
+             created_at = excluded.created_at, updated_at = excluded.updated_at,
+             status = excluded.status, title = excluded.title,
              thread_id = excluded.thread_id, scope_id = excluded.scope_id,
-             requester = excluded.requester, risk_level = excluded.risk_level",
+             requester = excluded.requester, risk_level = excluded.risk_level,
+             pointers = json_set(CASE WHEN json_valid(pointers) THEN pointers ELSE '{}' END,
+                                 '$.latest_event_id', ?10),
+             last_seq = excluded.last_seq, chain = excluded.chain",
     )?
     .execute(params![
         task_id.as_str(),
-        ts.to_string(),
+        created_at.to_string(),
+        updated_at.to_string(),
+        status.as_str(),
         created.title,
         created.thread_id,
         created.scope_id,
         to_json(&requester)?,
         created.risk_level,
+        latest.as_str(),
+        to_sql(task.last_seq),
+        &task.chain.0[..],
     ])?;
     Ok(())
 }
