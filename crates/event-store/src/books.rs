@@ -11,6 +11,7 @@ pub(crate) mod chain;
 pub(crate) mod cover;
 pub(crate) mod ending;
 pub(crate) mod facts;
+pub(crate) mod kind;
 pub(crate) mod plan;
 pub(crate) mod prune;
 pub(crate) mod recount;

@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use crate::books::call::CallRow;
 use crate::books::chain::{Hash, StoredEvent};
-use crate::books::sums::{Period, SumKey, Sums};
+use crate::books::kind::Kind;
+use crate::books::sums::{SumKey, Sums};
 use crate::transfer::StoredTask;
 use crate::{
     Artifact, Call, CallStatus, Dimension, OpenCall, Overview, Position, Pruned, StoreError, Task,
@@ -387,11 +388,9 @@ pub(crate) fn sums(row: &impl Row) -> Result<Sums, StoreError> {
 pub(crate) fn sum_key(row: &impl Row) -> Result<SumKey, StoreError> {
     let read = || -> Result<SumKey, Problem> {
         let word = row.text("period")?;
-        let period = Period::EACH
-            .into_iter()
-            .find(|period| period.as_str() == word);
         Ok(SumKey {
-            period: period.ok_or_else(|| Problem(format!("its period `{word}` is unknown")))?,
+            kind: Kind::from_word(&word)
+                .ok_or_else(|| Problem(format!("its period `{word}` is unknown")))?,
             scope: row.text("scope")?,
             alias: row.text("alias")?,
             category: row.text("category")?,

@@ -2,7 +2,8 @@
 //! first appear, so that `$1` means the same to either.
 
 use crate::books::cover::Part;
-use crate::books::sums::{DOLLAR, Period, hour};
+use crate::books::kind::{Detail, Kind, Period};
+use crate::books::sums::{DOLLAR, hour};
 use crate::{CostQuery, Dimension};
 use event_payloads::{TaskStatus, Timestamp};
 
@@ -262,23 +263,19 @@ impl Conditions {
 pub(crate) fn sums(query: &CostQuery, part: &Part) -> Question {
     let mut conditions = Conditions::default();
     match part {
-        Part::Sums {
-            period,
-            from,
-            until,
-        } => {
-            conditions.only("period =", Some(period.as_str().to_owned()));
+        Part::Sums { kind, from, until } => {
+            conditions.only("period =", Some(kind.as_str().to_owned()));
             conditions.only("scope >=", from.clone());
             conditions.only("scope <", until.clone());
             // As it stands, the rows come in its order: nothing has to be sorted.
-            let day = match period {
-                Period::Day | Period::DayTotal => "scope",
+            let day = match kind.period() {
+                Period::Day => "scope",
                 _ => "substr(scope, 1, 10)",
             };
             kept_sums(query, conditions, day)
         }
         Part::Task => {
-            conditions.only("period =", Some(Period::Task.as_str().to_owned()));
+            conditions.only("period =", Some(Kind::TASK.as_str().to_owned()));
             conditions.only("scope =", query.task.as_ref().map(ToString::to_string));
             kept_sums(query, conditions, "''")
         }
@@ -350,17 +347,20 @@ pub(crate) fn witness(query: &CostQuery, part: &Part) -> Option<Witness> {
     let Part::Calls { from, until } = part else {
         return None;
     };
-    let (period, scope) = match (&query.task, from.or(*until)) {
-        (Some(task_id), _) => (Period::Task, task_id.to_string()),
-        (None, Some(_)) => (Period::Hour, hour_of(*from, *until)),
+    let (kind, scope) = match (&query.task, from.or(*until)) {
+        (Some(task_id), _) => (Kind::TASK, task_id.to_string()),
+        (None, Some(_)) => (
+            Kind::coarsest(Period::Hour, Detail::Total),
+            hour_of(*from, *until),
+        ),
         (None, None) => return None,
     };
     let mut kept = Conditions::default();
-    kept.only("period =", Some(period.as_str().to_owned()));
+    kept.only("period =", Some(kind.as_str().to_owned()));
     kept.only("scope =", Some(scope.clone()));
     let mut there = Conditions::default();
     there.all.push("status <> 'started'".to_owned());
-    if period == Period::Task {
+    if kind == Kind::TASK {
         there.only("task_id =", Some(scope.clone()));
     } else {
         there.only("started_at >=", Some(scope.clone()));

@@ -39,3 +39,129 @@ impl Answer {
         .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use event_payloads::{Picodollars, Timestamp};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::books::call::CallRow;
+    use crate::books::cover::{Part, cover};
+    use crate::books::sums::{Changes, SumKey, words};
+    use crate::{Call, CallStatus, CostQuery};
+
+    const HOUR: i64 = 3_600_000_000;
+
+    /// A moment of half a year: odd, or where an hour, a day or a month begins.
+    fn moment() -> impl Strategy<Value = Timestamp> {
+        let odd = 1_756_000_000_000_000_i64..1_772_000_000_000_000;
+        (odd, 0..4).prop_map(|(odd, edge)| {
+            let at = Timestamp::from_unix_micros;
+            match edge {
+                0 => at(odd),
+                1 => at(odd - odd % HOUR),
+                2 => at(odd - odd % (24 * HOUR)),
+                _ => format!("{}-01T00:00:00Z", &at(odd).day()[..7])
+                    .parse()
+                    .unwrap(),
+            }
+        })
+    }
+
+    fn open_call(started_at: Timestamp, [alias, category, model, provider]: [&str; 4]) -> CallRow {
+        let started = serde_json::json!({
+            "event_id": "e", "task_id": "t", "task_seq": 1, "type": "MODEL_CALL_STARTED",
+            "actor": "system", "ts": started_at, "payload": {},
+        });
+        let mut row = CallRow::started(&serde_json::from_value(started).unwrap());
+        row.call = Call {
+            alias: alias.to_owned(),
+            category: category.to_owned(),
+            model: model.to_owned(),
+            provider: provider.to_owned(),
+            ..row.call
+        };
+        row
+    }
+
+    fn ended(open: &CallRow, pico: i64) -> CallRow {
+        let mut row = open.clone();
+        row.call.status = CallStatus::Completed;
+        row.call.cost = Some(Picodollars::new(pico));
+        row
+    }
+
+    fn group(query: &CostQuery, day: &str, words: [&str; 4]) -> Vec<String> {
+        let [alias, category, model, provider] = words;
+        let value = |dimension: &Dimension| match dimension {
+            Dimension::Day => day,
+            Dimension::Alias => alias,
+            Dimension::Category => category,
+            Dimension::Model => model,
+            Dimension::Provider => provider,
+        };
+        let values = query.group_by.iter().map(|each| value(each).to_owned());
+        values.collect()
+    }
+
+    type Edge<T> = Option<T>;
+
+    fn within<T: PartialOrd>(from: &Edge<T>, value: &T, until: &Edge<T>) -> bool {
+        from.as_ref().is_none_or(|from| from <= value)
+            && until.as_ref().is_none_or(|until| value < until)
+    }
+
+    /// A part of an answer, from the rows and calls that a database would have.
+    fn add(answer: &mut Answer, query: &CostQuery, part: &Part, kept: &Changes, calls: &[CallRow]) {
+        match part {
+            Part::Sums { kind, from, until } => {
+                let inside = |key: &SumKey| key.kind == *kind && within(from, &key.scope, until);
+                for (key, sums) in kept.0.iter().filter(|(key, _)| inside(key)) {
+                    let words = [&key.alias, &key.category, &key.model, &key.provider];
+                    let day = key.scope.get(..10).unwrap_or_default();
+                    answer.add(group(query, day, words.map(String::as_str)), sums);
+                }
+            }
+            Part::Calls { from, until } => {
+                let inside = |row: &&CallRow| within(from, &row.call.started_at, until);
+                for row in calls.iter().filter(inside) {
+                    let day = row.call.started_at.day();
+                    answer.add(group(query, &day, words(row)), &Sums::of(row));
+                }
+            }
+            Part::Task => unreachable!("no task was asked for"),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn sums_answer_what_the_calls_add_up_to(
+            calls in proptest::collection::vec((moment(), proptest::array::uniform4(0..3_usize), 1..1_000_i64), 1..40),
+            from in proptest::option::of(moment()),
+            to in proptest::option::of(moment()),
+            group_by in proptest::sample::subsequence(Dimension::ALL.to_vec(), 0..=5),
+        ) {
+            let mut kept = Changes::default();
+            let calls: Vec<_> = calls
+                .into_iter()
+                .map(|(at, words, pico)| {
+                    let before = open_call(at, words.map(|word| ["", "a", "b"][word]));
+                    let after = ended(&before, pico);
+                    kept.call(&before, &after);
+                    after
+                })
+                .collect();
+            let query = CostQuery { from, to, task: None, group_by };
+            let mut said = Answer::default();
+            for part in cover(&query) {
+                add(&mut said, &query, &part, &kept, &calls);
+            }
+            let mut right = Answer::default();
+            let one_by_one = Part::Calls { from, until: to };
+            add(&mut right, &query, &one_by_one, &kept, &calls);
+            let rows = |answer: Answer| answer.rows(&query.group_by).unwrap();
+            prop_assert_eq!(rows(said), rows(right), "{:?}", query);
+        }
+    }
+}

@@ -160,7 +160,7 @@ impl Audit {
             if said.copied().unwrap_or_default() != kept.copied().unwrap_or_default() {
                 self.problem(format!(
                     "the sums of {} `{}` ({}, {}, {}, {}) are not what the calls add up to",
-                    key.period.as_str(),
+                    key.kind.as_str(),
                     key.scope,
                     key.alias,
                     key.category,

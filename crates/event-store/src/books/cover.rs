@@ -2,7 +2,8 @@
 
 use event_payloads::Timestamp;
 
-use super::sums::{Period, hour};
+use super::kind::{Detail, Kind, Period};
+use super::sums::hour;
 use crate::{CostQuery, Dimension};
 
 const HOUR: i64 = 3_600_000_000;
@@ -15,7 +16,7 @@ const LAST: i64 = 253_402_297_200_000_000;
 pub(crate) enum Part {
     /// Rows of sums: those from the first scope up to the second, or one scope.
     Sums {
-        period: Period,
+        kind: Kind,
         from: Option<String>,
         until: Option<String>,
     },
@@ -42,24 +43,18 @@ pub(crate) fn cover(query: &CostQuery) -> Vec<Part> {
             vec![Part::Task]
         };
     }
-    // Days that nothing else tells apart have a row each.
-    let only_by_day = query.group_by.iter().all(|each| *each == Dimension::Day);
-    let day = if only_by_day {
-        Period::DayTotal
-    } else {
-        Period::Day
-    };
+    let detail = Detail::of(&query.group_by);
     if !bounded {
-        let period = if by_day { day } else { Period::All };
+        let period = if by_day { Period::Day } else { Period::All };
         return vec![Part::Sums {
-            period,
+            kind: Kind::coarsest(period, detail),
             from: None,
             until: None,
         }];
     }
     let mut cover = Cover {
         parts: Vec::new(),
-        day,
+        detail,
         in_months: !by_day,
     };
     cover.calls(Span {
@@ -114,8 +109,8 @@ impl Span {
 
 struct Cover {
     parts: Vec<Part>,
-    /// Which rows of days.
-    day: Period,
+    /// How far apart the rows have to tell calls.
+    detail: Detail,
     /// True if whole months need no days.
     in_months: bool,
 }
@@ -142,11 +137,11 @@ impl Cover {
     fn days(&mut self, span: Span) {
         let months = self.in_months.then(|| span.split(month_after, month_of));
         let Some([before, months, after]) = months.flatten() else {
-            return self.push(self.day, span);
+            return self.push(Period::Day, span);
         };
-        self.push(self.day, before);
+        self.push(Period::Day, before);
         self.push(Period::Month, months);
-        self.push(self.day, after);
+        self.push(Period::Day, after);
     }
 
     fn push_calls(&mut self, span: Span) {
@@ -161,7 +156,7 @@ impl Cover {
     fn push(&mut self, period: Period, span: Span) {
         if !span.is_empty() {
             self.parts.push(Part::Sums {
-                period,
+                kind: Kind::coarsest(period, self.detail),
                 from: span.from.map(|micros| scope(period, micros)),
                 until: span.until.map(|micros| scope(period, micros)),
             });
@@ -174,7 +169,7 @@ fn scope(period: Period, micros: i64) -> String {
     let hour = hour(Timestamp::from_unix_micros(micros));
     let length = match period {
         Period::Month => 7,
-        Period::Day | Period::DayTotal => 10,
+        Period::Day => 10,
         Period::All | Period::Hour | Period::Task => hour.len(),
     };
     hour.chars().take(length).collect()
@@ -218,13 +213,9 @@ mod tests {
 
     fn shown(query: &CostQuery) -> Vec<String> {
         let parts = cover(query).into_iter().map(|part| match part {
-            Part::Sums {
-                period,
-                from,
-                until,
-            } => format!(
+            Part::Sums { kind, from, until } => format!(
                 "{} {}..{}",
-                period.as_str(),
+                kind.as_str(),
                 from.unwrap_or_default(),
                 until.unwrap_or_default()
             ),
@@ -249,11 +240,11 @@ mod tests {
             shown(&query),
             [
                 "calls 2026-01-30T22:30:00.000000+00:00..2026-01-30T23:00:00.000000+00:00",
-                "hour 2026-01-30T23..2026-01-31T00",
+                "hour_alias 2026-01-30T23..2026-01-31T00",
                 "day_total 2026-01-31..2026-02-01",
-                "month 2026-02..2026-04",
+                "month_alias 2026-02..2026-04",
                 "day_total 2026-04-01..2026-04-02",
-                "hour 2026-04-02T00..2026-04-02T01",
+                "hour_alias 2026-04-02T00..2026-04-02T01",
             ]
         );
         let by_day = CostQuery {
@@ -261,11 +252,33 @@ mod tests {
             ..query
         };
         assert_eq!(shown(&by_day)[2], "day_total 2026-01-31..2026-04-02");
-        let by_alias = CostQuery {
-            group_by: vec![Dimension::Day, Dimension::Alias],
-            ..by_day
+    }
+
+    #[test]
+    fn sums_tell_no_more_apart_than_the_question_does() {
+        let of = |group_by: &[Dimension]| {
+            let query = CostQuery {
+                from: at("2026-01-30T23:00:00Z"),
+                to: at("2026-03-01T00:00:00Z"),
+                group_by: group_by.to_vec(),
+                ..CostQuery::default()
+            };
+            let kinds = shown(&query).into_iter();
+            kinds
+                .filter_map(|part| Some(part.split_once(' ')?.0.to_owned()))
+                .collect::<Vec<_>>()
         };
-        assert_eq!(shown(&by_alias)[2], "day 2026-01-31..2026-04-02");
+        use Dimension::{Alias, Category, Day};
+        assert_eq!(of(&[]), ["hour_alias", "day_total", "month_alias"]);
+        assert_eq!(of(&[Day]), ["hour_alias", "day_total"]);
+        assert_eq!(of(&[Alias]), ["hour_alias", "day_alias", "month_alias"]);
+        assert_eq!(of(&[Day, Alias]), ["hour_alias", "day_alias"]);
+        assert_eq!(of(&[Alias, Category]), ["hour", "day", "month"]);
+        let days = CostQuery {
+            group_by: vec![Alias, Day],
+            ..CostQuery::default()
+        };
+        assert_eq!(shown(&days), ["day_alias .."]);
     }
 
     #[test]
@@ -305,14 +318,17 @@ mod tests {
             from: at("2026-03-01T00:00:00Z"),
             ..CostQuery::default()
         };
-        assert_eq!(shown(&since), ["month 2026-03.."]);
+        assert_eq!(shown(&since), ["month_alias 2026-03.."]);
         let until = CostQuery {
             to: at("2026-03-01T12:00:00Z"),
             ..CostQuery::default()
         };
         assert_eq!(
             shown(&until),
-            ["month ..2026-03", "hour 2026-03-01T00..2026-03-01T12"]
+            [
+                "month_alias ..2026-03",
+                "hour_alias 2026-03-01T00..2026-03-01T12"
+            ]
         );
         let nothing = CostQuery {
             from: at("2026-03-02T00:00:00Z"),
@@ -325,12 +341,8 @@ mod tests {
     /// How many parts cover a moment.
     fn covers(parts: &[Part], micros: i64) -> usize {
         let inside = |part: &&Part| match part {
-            Part::Sums {
-                period,
-                from,
-                until,
-            } => {
-                let scope = scope(*period, micros);
+            Part::Sums { kind, from, until } => {
+                let scope = scope(kind.period(), micros);
                 from.as_ref().is_none_or(|from| *from <= scope)
                     && until.as_ref().is_none_or(|until| scope < *until)
             }
@@ -343,19 +355,23 @@ mod tests {
         parts.iter().filter(inside).count()
     }
 
+    fn groups() -> impl Strategy<Value = Vec<Dimension>> {
+        proptest::sample::subsequence(Dimension::ALL.to_vec(), 0..=5)
+    }
+
     proptest! {
         #[test]
         fn every_moment_is_covered_once_if_it_is_asked_for(
             from in proptest::option::of(1_700_000_000_000_000_i64..1_760_000_000_000_000),
             length in proptest::option::of(1_i64..50_000_000_000_000),
             probes in proptest::collection::vec(1_690_000_000_000_000_i64..1_830_000_000_000_000, 1..60),
-            by_day: bool,
+            group_by in groups(),
         ) {
             let to = length.map(|length| from.unwrap_or(1_700_000_000_000_000) + length);
             let query = CostQuery {
                 from: from.map(Timestamp::from_unix_micros),
                 to: to.map(Timestamp::from_unix_micros),
-                group_by: if by_day { vec![Dimension::Day] } else { Vec::new() },
+                group_by,
                 ..CostQuery::default()
             };
             let parts = cover(&query);

@@ -6,47 +6,13 @@ use std::collections::btree_map::Entry;
 use event_payloads::{Picodollars, PrunedCalls, TaskId, Timestamp, Usd};
 
 use super::call::CallRow;
+use super::kind::{Detail, Kind, Period};
 use crate::{CallStatus, CostRow, Dimension, StoreError, Tokens};
 
-/// What a sum is over: a stretch of time, or one task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Period {
-    All,
-    Month,
-    Day,
-    /// A day over all words: one row, however many aliases and models there are.
-    DayTotal,
-    Hour,
-    Task,
-}
-
-impl Period {
-    pub(crate) const EACH: [Self; 6] = [
-        Self::All,
-        Self::Month,
-        Self::Day,
-        Self::DayTotal,
-        Self::Hour,
-        Self::Task,
-    ];
-
-    /// The word in SQL.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::All => "all",
-            Self::Month => "month",
-            Self::Day => "day",
-            Self::DayTotal => "day_total",
-            Self::Hour => "hour",
-            Self::Task => "task",
-        }
-    }
-}
-
-/// Which row of sums: a period, and the words that calls are told apart by.
+/// Which row of sums: its kind, what exactly it is over, and the words that its calls have in common.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SumKey {
-    pub(crate) period: Period,
+    pub(crate) kind: Kind,
     /// `2026-03`, `2026-03-01`, `2026-03-01T12`, a task, or empty for all.
     pub(crate) scope: String,
     pub(crate) alias: String,
@@ -65,39 +31,45 @@ pub(crate) fn hour(moment: Timestamp) -> String {
 }
 
 impl SumKey {
-    /// The row of an hour that a call counts in.
-    pub(crate) fn of_hour(hour: &str, row: &CallRow) -> Self {
+    fn new(kind: Kind, scope: &str, words: [&str; 4]) -> Self {
+        let [alias, category, model, provider] = kind.detail().words(words).map(ToOwned::to_owned);
         Self {
-            period: Period::Hour,
-            scope: hour.to_owned(),
-            alias: row.call.alias.clone(),
-            category: row.call.category.clone(),
-            model: row.call.model.clone(),
-            provider: row.call.provider.clone(),
+            kind,
+            scope: scope.to_owned(),
+            alias,
+            category,
+            model,
+            provider,
         }
     }
 
+    /// The row of an hour that a call counts in, told apart from others by all of its words.
+    pub(crate) fn of_hour(hour: &str, row: &CallRow) -> Self {
+        let kind = Kind::coarsest(Period::Hour, Detail::Words);
+        Self::new(kind, hour, words(row))
+    }
+
     /// The rows that what started in an hour counts in.
-    fn all_of(hour: &str, task_id: &TaskId, words: [&str; 4]) -> [Self; 6] {
+    fn all_of(hour: &str, task_id: &TaskId, words: [&str; 4]) -> [Self; Kind::EACH.len()] {
         let day = hour.split('T').next().unwrap_or_default();
         let month = day.rsplit_once('-').map_or(day, |(month, _)| month);
-        [
-            (Period::All, "", words),
-            (Period::Month, month, words),
-            (Period::Day, day, words),
-            (Period::DayTotal, day, [""; 4]),
-            (Period::Hour, hour, words),
-            (Period::Task, task_id.as_str(), words),
-        ]
-        .map(|(period, scope, [alias, category, model, provider])| Self {
-            period,
-            scope: scope.to_owned(),
-            alias: alias.to_owned(),
-            category: category.to_owned(),
-            model: model.to_owned(),
-            provider: provider.to_owned(),
+        Kind::EACH.map(|kind| {
+            let scope = match kind.period() {
+                Period::All => "",
+                Period::Month => month,
+                Period::Day => day,
+                Period::Hour => hour,
+                Period::Task => task_id.as_str(),
+            };
+            Self::new(kind, scope, words)
         })
     }
+}
+
+/// What tells a call from others.
+pub(crate) fn words(row: &CallRow) -> [&str; 4] {
+    let call = &row.call;
+    [&call.alias, &call.category, &call.model, &call.provider].map(String::as_str)
 }
 
 /// Sums over calls that have ended; as a change, parts of it are negative.
@@ -295,13 +267,13 @@ impl Changes {
                 continue;
             }
             let call = &row.call;
-            let words = [
-                call.alias.as_str(),
-                call.category.as_str(),
-                call.model.as_str(),
-                call.provider.as_str(),
-            ];
-            self.add(&hour(call.started_at), &call.task_id, words, &sums, times);
+            self.add(
+                &hour(call.started_at),
+                &call.task_id,
+                words(row),
+                &sums,
+                times,
+            );
         }
     }
 
@@ -327,7 +299,7 @@ impl Changes {
         let (own, shared) = self
             .0
             .into_iter()
-            .partition(|(key, _)| key.period == Period::Task);
+            .partition(|(key, _)| key.kind.period() == Period::Task);
         (Self(own), Self(shared))
     }
 
@@ -357,10 +329,26 @@ mod tests {
     fn an_hour_counts_in_its_day_its_month_and_its_task() {
         let noon = Timestamp::from_unix_micros(1_772_366_400_000_000);
         assert_eq!(hour(noon), "2026-03-01T12");
-        let task_id = "a".parse().unwrap();
-        let scopes = SumKey::all_of(&hour(noon), &task_id, ["", "", "", ""]).map(|key| key.scope);
-        let day = "2026-03-01";
-        assert_eq!(scopes, ["", "2026-03", day, day, "2026-03-01T12", "a"]);
+        let task_id = "t".parse().unwrap();
+        let rows = SumKey::all_of(&hour(noon), &task_id, ["a", "c", "m", "p"]);
+        let rows = rows.map(|key| {
+            let words = [key.alias, key.category, key.model, key.provider].concat();
+            format!("{} {} {words}", key.kind.as_str(), key.scope)
+        });
+        assert_eq!(
+            rows,
+            [
+                "all  acmp",
+                "month_alias 2026-03 a",
+                "month 2026-03 acmp",
+                "day_total 2026-03-01 ",
+                "day_alias 2026-03-01 a",
+                "day 2026-03-01 acmp",
+                "hour_alias 2026-03-01T12 a",
+                "hour 2026-03-01T12 acmp",
+                "task t acmp",
+            ]
+        );
     }
 
     proptest! {

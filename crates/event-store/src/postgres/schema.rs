@@ -6,7 +6,7 @@ use super::failure::Failure;
 use crate::StoreError;
 
 /// The layout that this version reads and writes, in `octo_layout`.
-pub(crate) const LAYOUT: i64 = 3;
+pub(crate) const LAYOUT: i64 = 4;
 
 /// The tables of the SQLite layout, with the same names. What is compared or sorted has the collation
 /// `C`, so that both databases sort alike. Times and JSON are the texts that were recorded: the hash chain
@@ -169,8 +169,23 @@ CREATE INDEX idx_tasks_unfinished ON tasks (created_at, task_id)
     WHERE status IN ('CREATED', 'RUNNING') AND requester NOT LIKE '{"channel":"v1-session"%';
 "#;
 
+/// Sums of months, days and hours by alias alone, from those by every word.
+const BY_ALIAS: &str = "
+INSERT INTO cost_sums (period, scope, alias, category, model, provider,
+     calls, calls_without_cost, fallback_calls, failed_calls, drift_calls,
+     estimated_calls, corrected_calls, cost_usd, cost_pico, recorded_usd,
+     recorded_pico, prompt_tokens, completion_tokens, total_tokens, cached_tokens,
+     cache_creation_tokens, reasoning_tokens)
+SELECT period || '_alias', scope, alias, '', '', '',
+     sum(calls), sum(calls_without_cost), sum(fallback_calls), sum(failed_calls), sum(drift_calls),
+     sum(estimated_calls), sum(corrected_calls), sum(cost_usd), sum(cost_pico), sum(recorded_usd),
+     sum(recorded_pico), sum(prompt_tokens), sum(completion_tokens), sum(total_tokens), sum(cached_tokens),
+     sum(cache_creation_tokens), sum(reasoning_tokens)
+FROM cost_sums WHERE period IN ('month', 'day', 'hour') GROUP BY period, scope, alias;
+";
+
 /// The steps from one layout to the next.
-const STEPS: [&str; 3] = [FIRST, DAY_TOTAL, RECOVERY];
+const STEPS: [&str; 4] = [FIRST, DAY_TOTAL, RECOVERY, BY_ALIAS];
 
 /// Names the lock under which a layout is made. `octo` in ASCII, and a number.
 const MIGRATION_LOCK: i64 = 0x6f63_746f_0000_0001;

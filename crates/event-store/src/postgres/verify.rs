@@ -103,7 +103,7 @@ fn clean_key(key: &SumKey) -> SumKey {
         category: clean(&key.category),
         model: clean(&key.model),
         provider: clean(&key.provider),
-        period: key.period,
+        kind: key.kind,
     }
 }
 

@@ -218,7 +218,7 @@ pub(crate) fn sums(changes: &Changes) -> Vec<Column<'_>> {
     let rows: Vec<_> = changes.0.iter().collect();
     let rows = rows.as_slice();
     let mut columns: Vec<Column<'_>> = vec![
-        column(rows, |(key, _)| key.period.as_str()),
+        column(rows, |(key, _)| key.kind.as_str()),
         column(rows, |(key, _)| clean(&key.scope)),
         column(rows, |(key, _)| clean(&key.alias)),
         column(rows, |(key, _)| clean(&key.category)),

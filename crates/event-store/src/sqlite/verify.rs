@@ -7,8 +7,9 @@ use super::failure::Failure;
 use super::{read, rebuild, row};
 use crate::books::audit::{Audit, Kept, KeptTask};
 use crate::books::chain::Hash;
+use crate::books::kind::Kind;
 use crate::books::recount::Recounted;
-use crate::books::sums::{Changes, Period};
+use crate::books::sums::Changes;
 use crate::files::ArtifactFiles;
 use crate::rows::{self, Row as _, from_sql};
 use crate::sql::{self, ARTIFACT_COLUMNS, SUM_KEY, SUMS, TASK_COLUMNS};
@@ -40,7 +41,7 @@ pub(crate) fn everything(
     }
     strangers(&snapshot, &mut audit)?;
     artifacts(&snapshot, files, &mut audit)?;
-    let shared = sums(&snapshot, "period <> ?1", Period::Task.as_str())?;
+    let shared = sums(&snapshot, "period <> ?1", Kind::TASK.as_str())?;
     Ok(audit.finish(&shared))
 }
 

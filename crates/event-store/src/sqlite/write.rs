@@ -230,7 +230,7 @@ pub(crate) fn sums(conn: &Connection, changes: &Changes) -> Result<(), Failure> 
         let (recorded_usd, recorded_pico) = dollars(sums.recorded_cost);
         let [prompt, completion, total, cached, cache_creation, reasoning] = sums.tokens;
         statement.execute(params![
-            key.period.as_str(),
+            key.kind.as_str(),
             key.scope,
             key.alias,
             key.category,

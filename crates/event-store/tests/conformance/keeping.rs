@@ -24,19 +24,27 @@ async fn problems(store: &dyn EventStore) -> Vec<String> {
     store.verify(&Progress::default()).await.unwrap().problems
 }
 
+/// Answers from all kinds of sums: of hours, days, months and all time.
 async fn sums(store: &dyn EventStore) -> Vec<Vec<CostRow>> {
-    let mut all = Vec::new();
-    for group_by in [
+    let at = |micros| Some(Timestamp::from_unix_micros(micros));
+    let groups = [
         vec![],
         vec![Dimension::Day],
+        vec![Dimension::Alias],
+        vec![Dimension::Day, Dimension::Alias],
         vec![Dimension::Alias, Dimension::Model],
         Dimension::ALL.to_vec(),
-    ] {
-        let query = CostQuery {
-            group_by,
-            ..CostQuery::default()
-        };
-        all.push(store.cost_rollup(query).await.unwrap());
+    ];
+    let mut all = Vec::new();
+    for from in [None, at(NOON), at(NOON - DAY / 2)] {
+        for group_by in groups.clone() {
+            let query = CostQuery {
+                from,
+                group_by,
+                ..CostQuery::default()
+            };
+            all.push(store.cost_rollup(query).await.unwrap());
+        }
     }
     all
 }

@@ -198,7 +198,11 @@ impl Edge {
 type Asked = (Edge, Edge, Option<usize>, Vec<Dimension>);
 
 fn asked() -> impl Strategy<Value = Asked> {
-    let groups = proptest::sample::subsequence(Dimension::ALL.to_vec(), 0..=5).prop_shuffle();
+    let any = proptest::sample::subsequence(Dimension::ALL.to_vec(), 0..=5);
+    // What the coarser rows of sums answer.
+    let coarse = vec![Dimension::Day, Dimension::Alias];
+    let coarse = proptest::sample::subsequence(coarse, 0..=2);
+    let groups = prop_oneof![any, coarse].prop_shuffle();
     (edge(), edge(), proptest::option::of(0..TASKS), groups)
 }
 
@@ -247,7 +251,8 @@ fn many_questions(tasks: &[TaskId]) -> Vec<CostQuery> {
         (moment(NOON + 1), moment(NOON + 60 * DAY)),
     ];
     let mut groups: Vec<Vec<Dimension>> = Dimension::ALL.map(|each| vec![each]).into();
-    groups.extend([Vec::new(), Dimension::ALL.to_vec()]);
+    let by_day_and_alias = vec![Dimension::Day, Dimension::Alias];
+    groups.extend([Vec::new(), by_day_and_alias, Dimension::ALL.to_vec()]);
     let mut questions = Vec::new();
     for (from, to) in times {
         for group_by in &groups {

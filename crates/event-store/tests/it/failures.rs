@@ -4,14 +4,15 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use event_payloads::{Cost, CostSource, TaskStatus};
-use event_store::{CostQuery, EventStore, SqliteStore, StoreError, TaskQuery};
+use event_payloads::{Cost, CostSource, TaskStatus, Timestamp};
+use event_store::{CostQuery, EventStore, Progress, SqliteStore, StoreError, TaskQuery};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::desk::{Desk, database, options};
-use crate::events::{commit, completed, created, message, moved};
+use crate::desk::{Desk, NOON, database, dump, options};
+use crate::ended;
+use crate::events::{commit, completed, created, failed, message, moved};
 
 #[tokio::test]
 async fn a_full_disk_is_told_and_leaves_no_half_task() {
@@ -225,6 +226,31 @@ async fn a_database_from_before_corrections_gets_their_columns() {
     assert_eq!(row.recorded_cost, row.cost);
     let call = store.calls(&task_id).await.unwrap().remove(0);
     assert_eq!(call.recorded, None);
+}
+
+#[tokio::test]
+async fn a_database_from_before_sums_by_alias_gets_them_also_of_what_was_pruned() {
+    let desk = Desk::new().await;
+    let cost = Cost::known("0.75".parse().unwrap(), CostSource::Proxy);
+    ended::task(desk.store.as_ref(), &desk.ids, "old", &cost).await;
+    let later = Timestamp::from_unix_micros(NOON + 1);
+    let pruned = desk.store.prune(later, &Progress::default()).await.unwrap();
+    assert_eq!(pruned.tasks, 1);
+    let task_id = desk.running().await;
+    let (one, two) = (desk.call(&task_id).await, desk.call(&task_id).await);
+    desk.append(&task_id, vec![completed(&one, &cost), failed(&two)])
+        .await;
+    desk.store.close().await.unwrap();
+    let sql = desk.sql();
+    let before = dump(&sql, "cost_sums");
+    let dropped = sql.execute("DELETE FROM cost_sums WHERE period LIKE '%_alias'", []);
+    assert_eq!(dropped.unwrap(), 3);
+    sql.pragma_update(None, "user_version", 6).unwrap();
+
+    let store = SqliteStore::open(options(desk.dir.path())).await.unwrap();
+    assert_eq!(dump(&sql, "cost_sums"), before);
+    let verified = store.verify(&Progress::default()).await.unwrap();
+    assert_eq!(verified.problems, [""; 0]);
 }
 
 #[tokio::test]

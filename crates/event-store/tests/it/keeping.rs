@@ -88,6 +88,10 @@ async fn every_change_behind_our_back_is_found() {
             "the sums of hour `2026-03-01T12`",
         ),
         (
+            "DELETE FROM cost_sums WHERE period = 'hour_alias'",
+            "the sums of hour_alias `2026-03-01T12` (planner, , , )",
+        ),
+        (
             "UPDATE cost_sums SET alias = 'other' WHERE period = 'day'",
             "the sums of day `2026-03-01` (other",
         ),

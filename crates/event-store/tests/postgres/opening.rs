@@ -1,9 +1,11 @@
 //! Opening a database, and what can be wrong with it.
 
-use event_store::{EventStore, PostgresOptions, PostgresStore, StoreError};
+use event_payloads::{Cost, CostSource, ModelCallCompleted};
+use event_store::{EventStore, Parent, PostgresOptions, PostgresStore, StoreError};
 
 use crate::database::{as_superuser, server};
-use crate::house::{House, in_time, verified};
+use crate::events::{answer, commit};
+use crate::house::{House, call, in_time, verified};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn programs_that_start_at_once_make_the_tables_once() {
@@ -21,7 +23,7 @@ async fn programs_that_start_at_once_make_the_tables_once() {
                 store.close().await.unwrap();
             }
             let layout = house.sql("SELECT version::text FROM octo_layout").await;
-            assert_eq!(layout, ["3"]);
+            assert_eq!(layout, ["4"]);
             let left = house.sql("SELECT gateway_id FROM gateways").await;
             assert_eq!(left, Vec::<String>::new());
         }
@@ -40,6 +42,41 @@ async fn tables_of_a_newer_version_are_left_alone() {
             matches!(error, StoreError::TooNew { found: 99, .. }),
             "{error}"
         );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_from_before_sums_by_alias_get_them() {
+    in_time(async {
+        let house = House::fresh().await;
+        let store = house.store().await;
+        let task_id = house.running(&store).await;
+        let cost = Cost::known("0.75".parse().unwrap(), CostSource::Proxy);
+        for model in ["gpt-4o-mini", "claude"] {
+            let call_id = call(&store, &task_id).await;
+            let answered = ModelCallCompleted {
+                model_name: model.to_owned(),
+                ..ModelCallCompleted::default()
+            };
+            let end = answer(answered, &cost).parent(Parent::Event(call_id));
+            store.append(commit(&task_id, vec![end])).await.unwrap();
+        }
+        store.close().await.unwrap();
+        let by_alias = "SELECT concat_ws(' ', period, scope, alias, calls,
+                               cost_usd * 1000000000000 + cost_pico)
+                        FROM cost_sums WHERE period LIKE '%_alias' AND model = '' ORDER BY 1";
+        let before = house.sql(by_alias).await;
+        // More if the hour ends meanwhile.
+        assert!(before.len() >= 3, "{before:?}");
+        let older = "DELETE FROM cost_sums WHERE period LIKE '%_alias';
+                     UPDATE octo_layout SET version = 3";
+        as_superuser(house.database.url(), older).await;
+
+        let store = house.store().await;
+        assert_eq!(house.sql(by_alias).await, before);
+        verified(&store).await;
+        store.close().await.unwrap();
     })
     .await;
 }

@@ -44,12 +44,18 @@ fn keys(call: &Columns) -> impl Iterator<Item = Vec<String>> {
     let hour = call["hour"].as_str();
     let words = ["alias", "category", "model", "provider"].map(|name| call[name].clone());
     let none = [const { String::new() }; 4];
+    let mut alias = none.clone();
+    alias[0].clone_from(&words[0]);
+    let (month, day) = (&hour[..7], &hour[..10]);
     let periods = [
         ("all", "", &words),
-        ("month", &hour[..7], &words),
-        ("day", &hour[..10], &words),
-        ("day_total", &hour[..10], &none),
+        ("month", month, &words),
+        ("month_alias", month, &alias),
+        ("day", day, &words),
+        ("day_alias", day, &alias),
+        ("day_total", day, &none),
         ("hour", hour, &words),
+        ("hour_alias", hour, &alias),
         ("task", call["task_id"].as_str(), &words),
     ];
     let keys = periods.map(|(period, scope, words)| {
