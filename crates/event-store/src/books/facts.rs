@@ -52,3 +52,32 @@ pub(crate) struct Facts {
     /// The position of the log's last event.
     pub(crate) head: u64,
 }
+
+impl Facts {
+    /// Nothing is known but where the log ends.
+    pub(crate) fn of(head: u64) -> Self {
+        Self {
+            head,
+            ..Self::default()
+        }
+    }
+
+    /// What of some needs is not known yet, or is not on record.
+    pub(crate) fn unknown(&self, mut needs: Needs) -> Needs {
+        needs.tasks.retain(|task| !self.tasks.contains_key(task));
+        needs.keys.retain(|key| !self.keys.contains_key(key));
+        needs.calls.retain(|call| !self.calls.contains_key(call));
+        needs
+            .artifacts
+            .retain(|artifact| !self.artifacts.contains(artifact));
+        needs
+    }
+
+    /// Takes in what was looked up of the [`unknown`](Self::unknown).
+    pub(crate) fn learn(&mut self, found: Self) {
+        self.tasks.extend(found.tasks);
+        self.keys.extend(found.keys);
+        self.calls.extend(found.calls);
+        self.artifacts.extend(found.artifacts);
+    }
+}

@@ -32,7 +32,8 @@ pub(crate) struct Writes {
 
 /// Plans one commit after the other. One that is refused leaves no trace.
 pub(crate) struct Planner<'a> {
-    facts: Facts,
+    /// What is on record, with what was planned since.
+    pub(crate) facts: Facts,
     writes: Writes,
     ids: &'a mut Monotonic,
     clock: &'a dyn Clock,
@@ -66,11 +67,6 @@ impl<'a> Planner<'a> {
     /// What all commits that were not refused come to.
     pub(crate) fn into_writes(self) -> Writes {
         self.writes
-    }
-
-    /// True if an artifact is on record, or among what was planned.
-    pub(crate) fn has_artifact(&self, artifact: &event_payloads::ArtifactId) -> bool {
-        self.facts.artifacts.contains(artifact)
     }
 
     /// Plans a commit.

@@ -4,7 +4,6 @@ use event_payloads::{EventId, TaskId, TaskStatus};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::failure::Failure;
-use super::read;
 use super::row;
 use crate::books::chain::Hash;
 use crate::books::facts::{Facts, Needs};
@@ -13,10 +12,7 @@ use crate::rows::{self, corrupt, from_sql};
 use crate::sql;
 
 pub(crate) fn look_up(conn: &Connection, needs: &Needs) -> Result<Facts, Failure> {
-    let mut facts = Facts {
-        head: read::head(conn)?,
-        ..Facts::default()
-    };
+    let mut facts = Facts::default();
     for task_id in &needs.tasks {
         if let Some(task) = task(conn, task_id)? {
             facts.tasks.insert(task_id.clone(), task);

@@ -2,6 +2,7 @@
 
 mod adopt;
 mod backup;
+mod callers;
 mod checkpoint;
 mod costs;
 mod facts;

@@ -1,5 +1,6 @@
-//! The one thread that writes. It takes all commits that wait into one transaction, so that they
-//! share one sync of the disk: the more callers, the larger the group, with nothing to tune.
+//! The one thread that writes. It takes all commits that wait into one transaction, and those that come while
+//! it plans them, so that they share one sync of the disk: the more callers, the larger the group, with
+//! nothing to tune.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,6 +9,7 @@ use event_payloads::{Event, Timestamp};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use super::callers::Callers;
 use super::checkpoint::Checkpoints;
 use super::failure::Failure;
 use super::lock::DatabaseLock;
@@ -15,13 +17,12 @@ use super::place::Place;
 use super::prune::{self, Part};
 use super::schema::LAYOUT;
 use super::{facts, read, rebuild, records, write};
-use crate::books::facts::Needs;
+use crate::books::facts::{Facts, Needs};
 use crate::books::plan::Planner;
 use crate::files::ArtifactFiles;
 use crate::id::Monotonic;
 use crate::live::Hub;
 use crate::prepared::{ArtifactLimits, Prepared};
-use crate::rhythm::{MAX_GROUP, Rhythm};
 use crate::{Clock, Rebuilt, Records, StoreError};
 
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
@@ -29,8 +30,18 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 /// What became of a commit.
 type Outcome = Result<Vec<Event>, StoreError>;
 
-/// What became of a commit, and who waits for it.
-type Answer = (Reply<Vec<Event>>, Outcome);
+/// A commit, who waits for it, and what became of it.
+type Answer = (Append, Outcome);
+
+/// Gives one more commit for a group of so many.
+type More<'a> = &'a mut dyn FnMut(usize) -> Option<Append>;
+
+/// A group that was recorded.
+struct Done {
+    outcomes: Vec<Outcome>,
+    /// Where the log ends then.
+    head: u64,
+}
 
 /// What the writer is asked to do.
 #[derive(Debug)]
@@ -109,23 +120,16 @@ impl From<StoreError> for Failed {
 
 impl Writer {
     /// Works until the queue is closed and empty. Then every commit is on disk.
-    pub(crate) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
-        let mut rhythm = Rhythm::new(jobs.max_capacity());
-        let mut put_back = None;
-        while let Some(job) = put_back.take().or_else(|| {
-            wait(&mut rhythm, &jobs);
-            jobs.blocking_recv()
-        }) {
+    pub(crate) fn run(mut self, jobs: mpsc::Receiver<Job>) {
+        let mut callers = Callers::new(jobs);
+        while let Some(job) = callers.next() {
             match job {
                 Job::Append(first) => {
-                    let (group, next) = gather(&mut jobs, first);
-                    put_back = next;
-                    let (commits, began) = (group.len(), Instant::now());
-                    let answers = self.record(group);
-                    rhythm.recorded(commits, began.elapsed(), jobs.len());
-                    for (reply, outcome) in answers {
-                        let _ = reply.send(outcome);
-                    }
+                    let began = Instant::now();
+                    let group = callers.group(first);
+                    let answers = self.record(group, &mut |group| callers.more(group));
+                    callers.recorded(answers.len(), began.elapsed());
+                    answer(answers);
                 }
                 // A caller that no longer waits for the answer does not need it.
                 Job::Check(reply) => drop(reply.send(self.check())),
@@ -137,38 +141,25 @@ impl Writer {
                 Job::SaveCursor(reader, position, reply) => {
                     drop(reply.send(self.save_cursor(&reader, position)));
                 }
-                Job::Close => jobs.close(),
+                Job::Close => callers.close(),
             }
         }
         self.hub.close();
         self.shut();
     }
 
-    /// Records a group and says what to answer. A commit that is refused does not touch the others.
-    fn record(&mut self, mut group: Vec<Append>) -> Vec<Answer> {
-        tracing::trace!(commits = group.len(), "recording a group");
-        let results = match self.transaction(&mut group) {
-            Ok((results, head)) => {
-                self.hub.reach(head);
-                results
+    /// Records a group, and who comes meanwhile, and says what to answer. A commit that is refused does not
+    /// touch the others.
+    fn record(&mut self, mut group: Vec<Append>, more: More<'_>) -> Vec<Answer> {
+        let outcomes = match self.transaction(&mut group, more) {
+            Ok(done) => {
+                self.hub.reach(done.head);
+                done.outcomes
             }
             // One that the full disk has no room for, or whose task is damaged, takes the whole
             // transaction with it; the others may be good.
             Err(failed) if failed.is_of_one() && group.len() > 1 => {
-                // None may keep a name that another one comes to have.
-                let back = group
-                    .iter_mut()
-                    .try_for_each(|append| append.commit.take_back());
-                return match back {
-                    Ok(()) => group
-                        .into_iter()
-                        .flat_map(|append| self.record(vec![append]))
-                        .collect(),
-                    Err(error) => group
-                        .into_iter()
-                        .map(|append| (append.reply, Err(error.clone())))
-                        .collect(),
-                };
+                return self.record_each(group);
             }
             Err(Failed { error, in_doubt }) => {
                 if in_doubt {
@@ -178,21 +169,35 @@ impl Writer {
                 vec![Err(error); group.len()]
             }
         };
-        let answer = |(mut append, result): (Append, Outcome)| {
-            if let Ok(events) = &result {
+        let mut answers: Vec<Answer> = group.into_iter().zip(outcomes).collect();
+        for (append, outcome) in &mut answers {
+            if let Ok(events) = outcome {
                 append.commit.keep();
                 self.hub.publish(events);
             }
-            // Files of a refused commit vanish here, before its caller hears of it.
-            (append.reply, result)
-        };
-        group.into_iter().zip(results).map(answer).collect()
+        }
+        answers
     }
 
-    /// One transaction over a group, and where the log ends then. An error means that nothing of it is
-    /// stored, unless that is in doubt.
-    fn transaction(&mut self, group: &mut [Append]) -> Result<(Vec<Outcome>, u64), Failed> {
-        self.all_or_nothing(|writer| writer.write(group))
+    /// Records each commit of a group that failed in a transaction of its own.
+    fn record_each(&mut self, mut group: Vec<Append>) -> Vec<Answer> {
+        // None may keep a name that another one comes to have.
+        let back = group
+            .iter_mut()
+            .try_for_each(|append| append.commit.take_back());
+        let mut answers = Vec::with_capacity(group.len());
+        for append in group {
+            match &back {
+                Ok(()) => answers.extend(self.record(vec![append], &mut |_| None)),
+                Err(error) => answers.push((append, Err(error.clone()))),
+            }
+        }
+        answers
+    }
+
+    /// One transaction over a group. An error means that nothing of it is stored, unless that is in doubt.
+    fn transaction(&mut self, group: &mut Vec<Append>, more: More<'_>) -> Result<Done, Failed> {
+        self.all_or_nothing(|writer| writer.write(group, more))
     }
 
     /// Does something in a transaction of its own.
@@ -238,31 +243,36 @@ impl Writer {
         Ok(())
     }
 
-    /// Looks up, plans and writes what a group comes to.
-    fn write(&mut self, group: &mut [Append]) -> Result<(Vec<Outcome>, u64), Failure> {
-        let needs = Needs::of(group.iter().map(|append| &append.commit));
-        let facts = facts::look_up(&self.conn, &needs)?;
-        let mut planner = Planner::new(facts, &mut self.ids, self.clock.as_ref());
-        let mut results = Vec::with_capacity(group.len());
-        for append in group.iter_mut() {
-            let placed = place(&mut append.commit, &planner);
-            let result = placed.and_then(|()| planner.commit(&append.commit));
-            if result.is_err() {
-                append.commit.take_back()?;
+    /// Looks up and plans one commit after the other, also those that come meanwhile, and writes what they
+    /// come to.
+    fn write(&mut self, group: &mut Vec<Append>, more: More<'_>) -> Result<Done, Failure> {
+        let head = read::head(&self.conn)?;
+        let mut planner = Planner::new(Facts::of(head), &mut self.ids, self.clock.as_ref());
+        let mut outcomes: Vec<Outcome> = Vec::with_capacity(group.len());
+        loop {
+            if outcomes.len() == group.len() {
+                group.extend(more(group.len()));
             }
-            results.push(result);
+            let Some(append) = group.get_mut(outcomes.len()) else {
+                break;
+            };
+            outcomes.push(plan(&self.conn, &mut planner, &mut append.commit)?);
         }
+        tracing::trace!(commits = group.len(), "recording a group");
         let writes = planner.into_writes();
         write::write(&self.conn, &writes)?;
-        for (append, result) in group.iter().zip(&results) {
-            let Some(last) = result.as_ref().ok().and_then(|events| events.last()) else {
+        for (append, outcome) in group.iter().zip(&outcomes) {
+            let Some(last) = outcome.as_ref().ok().and_then(|events| events.last()) else {
                 continue;
             };
             for artifact in &append.commit.artifacts {
                 write::artifact(&self.conn, last, artifact)?;
             }
         }
-        Ok((results, writes.head))
+        Ok(Done {
+            outcomes,
+            head: writes.head,
+        })
     }
 
     fn check(&mut self) -> Result<(), StoreError> {
@@ -354,40 +364,46 @@ impl Writer {
     }
 }
 
+/// Plans a commit. One that is refused leaves no trace.
+fn plan(
+    conn: &Connection,
+    planner: &mut Planner<'_>,
+    commit: &mut Prepared,
+) -> Result<Outcome, Failure> {
+    let needs = planner.facts.unknown(Needs::of([&*commit]));
+    planner.facts.learn(facts::look_up(conn, &needs)?);
+    let placed = place(commit, &planner.facts);
+    let outcome = placed.and_then(|()| planner.commit(commit));
+    if outcome.is_err() {
+        commit.take_back()?;
+    }
+    Ok(outcome)
+}
+
+/// Tells the callers of a group what became of it.
+fn answer(answers: Vec<Answer>) {
+    let mut recorded = Vec::with_capacity(answers.len());
+    for (Append { commit, reply }, outcome) in answers {
+        // Files of a refused commit vanish before its caller hears of it.
+        if outcome.is_ok() {
+            recorded.push(commit);
+        } else {
+            drop(commit);
+        }
+        let _ = reply.send(outcome);
+    }
+    // Freeing takes a while, in which those callers come back.
+    drop(recorded);
+}
+
 /// Gives the files of a commit their names, where no artifact on record has them: those are refused.
-fn place(commit: &mut Prepared, planner: &Planner<'_>) -> Result<(), StoreError> {
+fn place(commit: &mut Prepared, facts: &Facts) -> Result<(), StoreError> {
     for artifact in &mut commit.artifacts {
         if let Some(file) = &mut artifact.file
-            && !planner.has_artifact(&artifact.artifact_id)
+            && !facts.artifacts.contains(&artifact.artifact_id)
         {
             file.place()?;
         }
     }
     Ok(())
-}
-
-/// Lets those who were answered come back.
-fn wait(rhythm: &mut Rhythm, jobs: &mpsc::Receiver<Job>) {
-    let Some(wait) = rhythm.begin(jobs.len()) else {
-        return;
-    };
-    while wait.goes_on(jobs.len()) {
-        // They need the processor for that.
-        std::thread::yield_now();
-    }
-    rhythm.end(&wait, jobs.len());
-}
-
-/// Takes what waits already; gives back the first job that is no commit.
-fn gather(jobs: &mut mpsc::Receiver<Job>, first: Append) -> (Vec<Append>, Option<Job>) {
-    let mut group = Vec::with_capacity((jobs.len() + 1).min(MAX_GROUP));
-    group.push(first);
-    while group.len() < MAX_GROUP {
-        match jobs.try_recv() {
-            Ok(Job::Append(append)) => group.push(append),
-            Ok(other) => return (group, Some(other)),
-            Err(_) => break,
-        }
-    }
-    (group, None)
 }
