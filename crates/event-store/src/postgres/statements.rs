@@ -3,7 +3,6 @@
 use tokio_postgres::{Client, Statement};
 
 use super::failure::Failure;
-use super::feed::NOTIFY;
 use crate::sql::{EVENT_COLUMNS, SUM_KEY, SUMS, added_sums};
 
 /// A table as a statement sees it: its columns with their types.
@@ -169,7 +168,6 @@ pub(crate) struct Writing {
     pub(crate) sums: Statement,
     pub(crate) artifacts: Statement,
     pub(crate) content: Statement,
-    pub(crate) notify: Statement,
 }
 
 impl Writing {
@@ -177,7 +175,7 @@ impl Writing {
         let (new, restore, tasks) = (insert("tasks", &NEW_TASKS), restore_tasks(), update_tasks());
         let (events, calls) = (insert_events(), upsert("model_calls", &CALLS, 6));
         let (sums, artifacts) = (add_sums(), insert("artifacts", &ARTIFACTS));
-        let (new_tasks, restored_tasks, tasks, events, calls, sums, artifacts, content, notify) = tokio::try_join!(
+        let (new_tasks, restored_tasks, tasks, events, calls, sums, artifacts, content) = tokio::try_join!(
             client.prepare(&new),
             client.prepare(&restore),
             client.prepare(&tasks),
@@ -186,7 +184,6 @@ impl Writing {
             client.prepare(&sums),
             client.prepare(&artifacts),
             client.prepare("INSERT INTO artifact_contents (artifact_id, content) VALUES ($1, $2)"),
-            client.prepare(NOTIFY),
         )?;
         Ok(Self {
             new_tasks,
@@ -197,7 +194,6 @@ impl Writing {
             sums,
             artifacts,
             content,
-            notify,
         })
     }
 }

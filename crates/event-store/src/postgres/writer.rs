@@ -10,9 +10,9 @@ use tokio::time::Instant;
 use tokio_postgres::types::ToSql;
 
 use super::connect::{Conn, Connector, Purpose};
-use super::facts::{LOCK, LookUps};
+use super::facts::{self, LookUps};
 use super::failure::Failure;
-use super::feed::note;
+use super::feed::tell;
 use super::lease::{Lease, RENEW};
 use super::patience::Patience;
 use super::pipeline::{self, Step};
@@ -108,8 +108,7 @@ impl Session {
 
     /// True if an event is recorded. Takes the lock: then no other transaction is half done.
     async fn has(&self, event_id: &EventId) -> Result<bool, Failure> {
-        self.conn.client.batch_execute("BEGIN").await?;
-        self.conn.client.batch_execute(LOCK).await?;
+        facts::begin(&self.conn.client).await?;
         let sql = "SELECT 1 FROM events WHERE event_id = $1";
         let found = self
             .conn
@@ -325,7 +324,7 @@ impl Writer {
                 let sent = broken.all_sent;
                 match Failure::from(broken.error) {
                     Failure::Lost(source) if sent => Err(Miss::InDoubt(source, done)),
-                    // An error of a statement: the COMMIT behind it has rolled back.
+                    // An error of a statement: the COMMIT behind it was not done.
                     failure => Err(self.give_up(session, failure).await),
                 }
             }
@@ -420,12 +419,11 @@ impl Plan<'_> {
                 client.execute(&session.renew, &[id, &seconds, &pid]).await
             }));
         }
-        let note = note(&self.lease.gateway_id, self.before, self.writes.head);
+        let tell = tell(&self.lease.gateway_id, self.before, self.writes.head);
         steps.push(Box::pin(async move {
-            client.execute(&writing.notify, &[&note]).await
-        }));
-        steps.push(Box::pin(async {
-            client.batch_execute("COMMIT").await.map(|()| 0)
+            // After a statement that failed neither is done: the transaction is over, nothing of it stays.
+            let end = format!("{tell}; COMMIT");
+            client.batch_execute(&end).await.map(|()| 0)
         }));
         pipeline::run(steps).await
     }
