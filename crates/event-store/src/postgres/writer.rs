@@ -34,9 +34,6 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 /// What became of a commit.
 type Outcome = Result<Vec<Event>, StoreError>;
 
-/// What became of a commit, and who waits for it.
-type Answer = (Reply<Vec<Event>>, Outcome);
-
 /// What the writer is asked to do.
 #[derive(Debug)]
 pub(crate) enum Job {
@@ -140,11 +137,11 @@ impl Writer {
                     let mut group = vec![first];
                     put_back = gather(&mut jobs, &mut group);
                     let (commits, began) = (group.len(), Instant::now());
-                    let answers = self.record(group).await;
+                    let outcomes = self.record(&group).await;
                     rhythm.recorded(commits, began.elapsed(), jobs.len());
-                    for (reply, outcome) in answers {
+                    for (append, outcome) in group.into_iter().zip(outcomes) {
                         // A caller that no longer waits for the answer does not need it.
-                        let _ = reply.send(outcome);
+                        let _ = append.reply.send(outcome);
                     }
                 }
             }
@@ -153,10 +150,10 @@ impl Writer {
     }
 
     /// Records a group and says what to answer. A commit that is refused does not touch the others.
-    async fn record(&mut self, group: Vec<Append>) -> Vec<Answer> {
+    async fn record(&mut self, group: &[Append]) -> Vec<Outcome> {
         tracing::trace!(commits = group.len(), "recording a group");
         let commits: Vec<&Prepared> = group.iter().map(|append| &append.commit).collect();
-        let outcomes = match self.settle(&commits).await {
+        match self.settle(&commits).await {
             // What there is no room for, or the database will not take, or builds on a damaged row, takes
             // the whole transaction with it; the others are innocent.
             Err(
@@ -173,9 +170,7 @@ impl Writer {
             }
             Err(error) => vec![Err(error); group.len()],
             Ok(outcomes) => outcomes,
-        };
-        let replies = group.into_iter().map(|append| append.reply);
-        replies.zip(outcomes).collect()
+        }
     }
 
     async fn alone(&mut self, commit: &Prepared) -> Outcome {
