@@ -218,10 +218,11 @@ async fn remove(
     });
     let pointers: HashMap<TaskId, String> = pointers.collect();
     let tasks: Vec<_> = prunings.iter().map(|(id, each)| (id, &each.task)).collect();
-    let (events, tasks) = (write::events(&tombstones), write::tasks(&tasks, &pointers));
+    let events = || write::events(&tombstones);
+    let tasks = || write::tasks(&tasks, &pointers);
     let steps = vec![
-        write::step(tx.client(), &writing.events, &events),
-        write::step(tx.client(), &writing.tasks, &tasks),
+        write::step(tx.client(), &writing.events, events),
+        write::step(tx.client(), &writing.tasks, tasks),
     ];
     pipeline::run(steps)
         .await

@@ -114,8 +114,8 @@ async fn take(
         tasks(tx, &records.tasks).await?;
     }
     if !records.events.is_empty() {
-        let columns = write::events(&records.events);
-        let step = write::step(tx.client(), &writing.events, &columns);
+        let columns = || write::events(&records.events);
+        let step = write::step(tx.client(), &writing.events, columns);
         pipeline::run(vec![step])
             .await
             .map_err(|broken| Failure::from(broken.error))?;

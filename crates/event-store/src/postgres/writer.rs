@@ -7,22 +7,19 @@ use std::time::Duration;
 use event_payloads::{Event, EventId};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
-use tokio_postgres::types::ToSql;
 
 use super::connect::{Conn, Connector, Purpose};
 use super::facts::{self, LookUps};
 use super::failure::Failure;
-use super::feed::tell;
+use super::group::{Group, artifacts};
 use super::lease::{Lease, RENEW};
 use super::patience::Patience;
-use super::pipeline::{self, Step};
 use super::statements::Writing;
-use super::write::{self, Column};
 use crate::books::facts::Needs;
-use crate::books::plan::{Planner, Writes};
+use crate::books::plan::Planner;
 use crate::id::Monotonic;
 use crate::live::Hub;
-use crate::prepared::{Prepared, PreparedArtifact};
+use crate::prepared::Prepared;
 use crate::rhythm::{MAX_GROUP, Rhythm};
 use crate::{Cause, Clock, StoreError};
 
@@ -32,7 +29,7 @@ const MAX_CONTENT: usize = 16 << 20;
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// What became of a commit.
-type Outcome = Result<Vec<Event>, StoreError>;
+pub(super) type Outcome = Result<Vec<Event>, StoreError>;
 
 /// What the writer is asked to do.
 #[derive(Debug)]
@@ -305,15 +302,16 @@ impl Writer {
                 "the lease on the database had lapsed: this program stood still or was cut off"
             );
         }
-        let plan = Plan {
+        let group = Group {
             writes: &writes,
             pointers: &found.pointers,
             artifacts: artifacts(commits, &done.outcomes),
             lease: &self.lease,
-            renew: !found.alive,
+            renew: (!found.alive).then_some(&session.renew),
             before,
         };
-        match tokio::time::timeout(limit, plan.record(session)).await {
+        let record = group.record(&session.conn.client, &session.writing);
+        match tokio::time::timeout(limit, record).await {
             Ok(Ok(())) => Ok(done),
             Ok(Err(broken)) => {
                 let sent = broken.all_sent;
@@ -339,103 +337,6 @@ impl Writer {
             Err(lost) => Miss::Nothing(lost),
         }
     }
-}
-
-/// What a group comes to, ready to be written.
-struct Plan<'a> {
-    writes: &'a Writes,
-    pointers: &'a std::collections::HashMap<event_payloads::TaskId, String>,
-    artifacts: Vec<(&'a Event, &'a PreparedArtifact)>,
-    lease: &'a Lease,
-    /// True if this program has to be made known again.
-    renew: bool,
-    /// The log's last position before it.
-    before: u64,
-}
-
-impl Plan<'_> {
-    /// The rows and the commit, in one round trip.
-    async fn record(&self, session: &Session) -> Result<(), pipeline::Broken> {
-        let (client, writing) = (&session.conn.client, &session.writing);
-        let owner = Some(self.lease.gateway_id.as_str());
-        let (known, new): (Vec<_>, Vec<_>) = self
-            .writes
-            .tasks
-            .iter()
-            .partition(|(task_id, _)| self.pointers.contains_key(*task_id));
-        let calls = write::all_calls(&self.writes.calls);
-        let tables: [(_, Vec<Column<'_>>, bool); 6] = [
-            (
-                &writing.new_tasks,
-                write::new_tasks(&new, self.pointers, owner),
-                new.is_empty(),
-            ),
-            (
-                &writing.tasks,
-                write::tasks(&known, self.pointers),
-                known.is_empty(),
-            ),
-            (&writing.events, write::events(&self.writes.events), false),
-            (
-                &writing.calls,
-                write::calls(&calls, |_| owner),
-                calls.is_empty(),
-            ),
-            (
-                &writing.sums,
-                write::sums(&self.writes.sums),
-                self.writes.sums.0.is_empty(),
-            ),
-            (
-                &writing.artifacts,
-                write::artifacts(&self.artifacts),
-                self.artifacts.is_empty(),
-            ),
-        ];
-        let mut steps: Vec<Step<'_>> = Vec::with_capacity(10);
-        for (statement, columns, empty) in &tables {
-            if !empty {
-                steps.push(write::step(client, statement, columns));
-            }
-        }
-        for (_, artifact) in &self.artifacts {
-            if let Some(content) = &artifact.content {
-                steps.push(Box::pin(async move {
-                    let values: [&(dyn ToSql + Sync); 2] =
-                        [&artifact.artifact_id.as_str(), content];
-                    client.execute(&writing.content, &values).await
-                }));
-            }
-        }
-        let (seconds, pid) = self.lease.values();
-        if self.renew {
-            steps.push(Box::pin(async move {
-                let id = &self.lease.gateway_id;
-                client.execute(&session.renew, &[id, &seconds, &pid]).await
-            }));
-        }
-        let tell = tell(&self.lease.gateway_id, self.before, self.writes.head);
-        steps.push(Box::pin(async move {
-            // After a statement that failed neither is done: the transaction is over, nothing of it stays.
-            let end = format!("{tell}; COMMIT");
-            client.batch_execute(&end).await.map(|()| 0)
-        }));
-        pipeline::run(steps).await
-    }
-}
-
-/// The artifacts of the commits that were not refused, each with the last event of its commit.
-fn artifacts<'a>(
-    commits: &[&'a Prepared],
-    outcomes: &'a [Outcome],
-) -> Vec<(&'a Event, &'a PreparedArtifact)> {
-    let mut all = Vec::new();
-    for (commit, outcome) in commits.iter().zip(outcomes) {
-        if let Some(last) = outcome.as_ref().ok().and_then(|events| events.last()) {
-            all.extend(commit.artifacts.iter().map(|artifact| (last, artifact)));
-        }
-    }
-    all
 }
 
 fn content(append: &Append) -> usize {
