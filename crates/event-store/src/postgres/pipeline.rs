@@ -48,9 +48,11 @@ fn answers(running: &mut Vec<Step<'_>>, cx: &mut Context<'_>) -> Poll<Result<(),
             false
         }
     });
-    let all_sent = true;
     match failed {
-        Some(error) => Poll::Ready(Err(Broken { error, all_sent })),
+        Some(error) => Poll::Ready(Err(Broken {
+            error,
+            all_sent: true,
+        })),
         None if running.is_empty() => Poll::Ready(Ok(())),
         None => Poll::Pending,
     }
