@@ -11,23 +11,39 @@ use crate::books::chain::Hash;
 use crate::books::facts::{Facts, Needs};
 use crate::books::task::TaskRow;
 use crate::rows::{self, Row as _, corrupt};
-use crate::sql::CALL_COLUMNS;
+use crate::sql::{CALL_COLUMNS, HEAD};
 
 /// Names the lock that every commit of every program takes first: all commits come one after the other,
 /// so that positions are the order of the commits and what is read under the lock stays true until its
 /// end.
 pub(crate) const LOCK: &str = "SELECT pg_advisory_xact_lock(8026386980994547714)";
 
+/// Begins a transaction and takes the lock, in one statement of the protocol. Each statement of a
+/// transaction sees what is committed when it begins, so that what is looked up after this is seen as the
+/// last commit left it.
+pub(crate) async fn begin(client: &Client) -> Result<(), Error> {
+    client.batch_execute(&format!("BEGIN; {LOCK}")).await
+}
+
+/// Tasks, each with the log's head and whether this program counts as alive; without any task a row with
+/// these two alone. In one statement: each costs the server and us a wake-up.
+fn tasks() -> String {
+    format!(
+        "SELECT ({HEAD}) AS head,
+             EXISTS (SELECT 1 FROM gateways
+                     WHERE gateway_id = $2 AND expires_at > clock_timestamp()) AS alive,
+             task_id, status, last_seq, chain, pointers
+         FROM (VALUES (1)) AS once LEFT JOIN tasks ON task_id = ANY($1)"
+    )
+}
+
 /// The look-ups, prepared.
 #[derive(Debug)]
 pub(crate) struct LookUps {
-    lock: Statement,
     tasks: Statement,
     keys: Statement,
     calls: Statement,
     artifacts: Statement,
-    head: Statement,
-    alive: Statement,
 }
 
 /// What was found.
@@ -42,31 +58,21 @@ pub(crate) struct Found {
 
 impl LookUps {
     pub(crate) async fn prepare(client: &Client) -> Result<Self, Failure> {
+        let tasks = tasks();
         let calls = format!("SELECT {CALL_COLUMNS} FROM model_calls WHERE call_id = ANY($1)");
-        let (lock, tasks, keys, calls, artifacts, head, alive) = tokio::try_join!(
-            client.prepare(LOCK),
-            client.prepare(
-                "SELECT task_id, status, last_seq, chain, pointers FROM tasks
-                 WHERE task_id = ANY($1)"
-            ),
+        let (tasks, keys, calls, artifacts) = tokio::try_join!(
+            client.prepare(&tasks),
             client.prepare(
                 "SELECT idempotency_key, task_id FROM events WHERE idempotency_key = ANY($1)"
             ),
             client.prepare(&calls),
             client.prepare("SELECT artifact_id FROM artifacts WHERE artifact_id = ANY($1)"),
-            client.prepare(crate::sql::HEAD),
-            client.prepare(
-                "SELECT 1 FROM gateways WHERE gateway_id = $1 AND expires_at > clock_timestamp()"
-            ),
         )?;
         Ok(Self {
-            lock,
             tasks,
             keys,
             calls,
             artifacts,
-            head,
-            alive,
         })
     }
 
@@ -81,28 +87,25 @@ impl LookUps {
         let calls = texts(&needs.calls, EventId::as_str);
         let keys = texts(&needs.keys, String::as_str);
         let artifacts = texts(&needs.artifacts, ArtifactId::as_str);
-        let alive: [&(dyn ToSql + Sync); 1] = [&gateway_id];
+        let of_tasks: [&(dyn ToSql + Sync); 2] = [&tasks, &gateway_id];
         // In the order of the arguments: each sends its statement when it is first polled.
-        let (_, _, tasks, keys, calls, artifacts, head, alive) = tokio::try_join!(
+        let ((), tasks, keys, calls, artifacts) = tokio::try_join!(
             biased;
-            client.batch_execute("BEGIN"),
-            client.execute(&self.lock, &[]),
-            look_up(client, &self.tasks, &tasks),
+            begin(client),
+            client.query(&self.tasks, &of_tasks),
             look_up(client, &self.keys, &keys),
             look_up(client, &self.calls, &calls),
             look_up(client, &self.artifacts, &artifacts),
-            client.query_one(&self.head, &[]),
-            client.query_opt(&self.alive, &alive),
         )?;
-        let mut found = Found {
-            alive: alive.is_some(),
-            ..Found::default()
-        };
-        found.facts.head = head
-            .count("head")
-            .map_err(|problem| corrupt("the log", problem.0))?;
+        let mut found = Found::default();
         for row in &tasks {
-            found.task(row)?;
+            found.alive = row.try_get("alive")?;
+            found.facts.head = row
+                .count("head")
+                .map_err(|problem| corrupt("the log", problem.0))?;
+            if row.try_get::<_, Option<&str>>("task_id")?.is_some() {
+                found.task(row)?;
+            }
         }
         for row in &keys {
             let key: String = row.try_get(0)?;
@@ -123,14 +126,14 @@ impl LookUps {
 
 impl Found {
     fn task(&mut self, row: &Row) -> Result<(), Failure> {
-        let task_id: TaskId = parsed(row, 0, "a task")?;
+        let task_id: TaskId = parsed(row, 2, "a task")?;
         let damaged = |problem: String| corrupt(format!("task {task_id}"), problem);
-        let status: String = row.try_get(1)?;
+        let status: &str = row.try_get("status")?;
         let status: TaskStatus = status
             .parse()
             .map_err(|error| damaged(format!("its status: {error}")))?;
-        let chain: Option<Vec<u8>> = row.try_get(3)?;
-        let chain = chain.and_then(|bytes| Hash::from_bytes(&bytes));
+        let chain: Option<&[u8]> = row.try_get("chain")?;
+        let chain = chain.and_then(Hash::from_bytes);
         let task = TaskRow {
             status: Some(status),
             kept_status: Some(status),
@@ -140,7 +143,8 @@ impl Found {
             chain: chain.unwrap_or_default(),
             ..TaskRow::default()
         };
-        self.pointers.insert(task_id.clone(), row.try_get(4)?);
+        self.pointers
+            .insert(task_id.clone(), row.try_get("pointers")?);
         self.facts.tasks.insert(task_id, task);
         Ok(())
     }
@@ -162,7 +166,7 @@ fn parsed<T>(row: &Row, column: usize, what: &str) -> Result<T, Failure>
 where
     T: std::str::FromStr<Err: std::fmt::Display>,
 {
-    let text: String = row.try_get(column).map_err(|error| wrong_type(&error))?;
+    let text: &str = row.try_get(column).map_err(|error| wrong_type(&error))?;
     let id = text.parse();
     Ok(id.map_err(|error: T::Err| corrupt(what, error.to_string()))?)
 }

@@ -24,12 +24,15 @@ const WAITING: usize = 1024;
 /// How many events are read at once.
 const PAGE: i64 = 512;
 
-/// Tells all programs, when the transaction commits. Takes a [`note`].
-pub(crate) const NOTIFY: &str = "SELECT pg_notify('octo_log', $1)";
+/// The statement that tells all programs, when the transaction commits, what it recorded: who recorded, and
+/// which positions (after the first, up to the second). Commits of all programs come one after the other,
+/// and so do their notes.
+pub(crate) fn tell(gateway_id: &str, before: u64, head: u64) -> String {
+    // Nothing in it has to be quoted: the identifier is one that this program made, of letters and digits.
+    format!("NOTIFY octo_log, '{}'", note(gateway_id, before, head))
+}
 
-/// What a commit tells: who recorded, and which positions (after the first, up to the second). Commits of
-/// all programs come one after the other, and so do their notes.
-pub(crate) fn note(gateway_id: &str, before: u64, head: u64) -> String {
+fn note(gateway_id: &str, before: u64, head: u64) -> String {
     format!("{gateway_id}:{before}:{head}")
 }
 

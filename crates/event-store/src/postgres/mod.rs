@@ -4,6 +4,7 @@ mod connect;
 mod facts;
 mod failure;
 mod feed;
+mod group;
 mod lease;
 mod open;
 mod options;

@@ -1,7 +1,8 @@
 //! Statements that are sent one after the other without waiting for the answers between them.
 
+use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 /// A statement on its way.
 pub(crate) type Step<'a> =
@@ -16,28 +17,45 @@ pub(crate) struct Broken {
 
 /// Sends statements in their order and waits for all answers. After one that could not even be sent, none
 /// of the later ones is: a `COMMIT` at the end never ends half of what stands before it.
-pub(crate) async fn run(mut steps: Vec<Step<'_>>) -> Result<(), Broken> {
-    let mut done = vec![false; steps.len()];
-    let mut all_sent = false;
-    std::future::poll_fn(|cx| {
-        for (step, done) in steps.iter_mut().zip(&mut done) {
-            if *done {
-                continue;
-            }
-            // The first poll sends it.
-            match step.as_mut().poll(cx) {
-                Poll::Pending => {}
-                Poll::Ready(Ok(_)) => *done = true,
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(Broken { error, all_sent })),
+pub(crate) async fn run(steps: Vec<Step<'_>>) -> Result<(), Broken> {
+    let mut running = Vec::with_capacity(steps.len());
+    for mut step in steps {
+        // The first poll sends it.
+        match poll_fn(|cx| Poll::Ready(step.as_mut().poll(cx))).await {
+            Poll::Pending => running.push(step),
+            Poll::Ready(Ok(_)) => {}
+            Poll::Ready(Err(error)) => {
+                return Err(Broken {
+                    error,
+                    all_sent: false,
+                });
             }
         }
-        all_sent = true;
-        if done.iter().all(|done| *done) {
-            return Poll::Ready(Ok(()));
+        // Lets the task of the connection hand it on: the server works on it while the next is built.
+        tokio::task::yield_now().await;
+    }
+    poll_fn(|cx| answers(&mut running, cx)).await
+}
+
+/// Forgets each statement that is answered, until there is none.
+fn answers(running: &mut Vec<Step<'_>>, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+    let mut failed = None;
+    running.retain_mut(|step| match step.as_mut().poll(cx) {
+        Poll::Pending => true,
+        Poll::Ready(answer) => {
+            // The first says why.
+            failed = failed.take().or(answer.err());
+            false
         }
-        Poll::Pending
-    })
-    .await
+    });
+    match failed {
+        Some(error) => Poll::Ready(Err(Broken {
+            error,
+            all_sent: true,
+        })),
+        None if running.is_empty() => Poll::Ready(Ok(())),
+        None => Poll::Pending,
+    }
 }
 
 #[cfg(test)]

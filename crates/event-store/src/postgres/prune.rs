@@ -7,7 +7,7 @@ use tokio_postgres::Transaction;
 
 use super::facts::LOCK;
 use super::failure::Failure;
-use super::feed::{NOTIFY, note};
+use super::feed::tell;
 use super::pipeline;
 use super::records::head;
 use super::repair::Repairer;
@@ -54,8 +54,7 @@ pub(crate) async fn some(
     part.head = from;
     let prunings = plan(&tx, before, &tasks, &mut part, clock).await?;
     remove(&tx, &repairer.writing, &prunings).await?;
-    tx.execute(NOTIFY, &[&note(gateway_id, from, part.head)])
-        .await?;
+    tx.batch_execute(&tell(gateway_id, from, part.head)).await?;
     tx.commit().await?;
     part.events = prunings
         .into_iter()
@@ -219,10 +218,11 @@ async fn remove(
     });
     let pointers: HashMap<TaskId, String> = pointers.collect();
     let tasks: Vec<_> = prunings.iter().map(|(id, each)| (id, &each.task)).collect();
-    let (events, tasks) = (write::events(&tombstones), write::tasks(&tasks, &pointers));
+    let events = || write::events(&tombstones);
+    let tasks = || write::tasks(&tasks, &pointers);
     let steps = vec![
-        write::step(tx.client(), &writing.events, &events),
-        write::step(tx.client(), &writing.tasks, &tasks),
+        write::step(tx.client(), &writing.events, events),
+        write::step(tx.client(), &writing.tasks, tasks),
     ];
     pipeline::run(steps)
         .await

@@ -57,9 +57,9 @@ async fn rebuild(tx: &Transaction<'_>, writing: &Writing) -> Result<Rebuilt, Fai
     while let Some(done) = walk.next(tx).await? {
         rebuild.write(done).await?;
     }
-    let columns = write::sums(&rebuild.shared);
     if !rebuild.shared.0.is_empty() {
-        let sums = vec![write::step(rebuild.client, &writing.sums, &columns)];
+        let columns = || write::sums(&rebuild.shared);
+        let sums = vec![write::step(rebuild.client, &writing.sums, columns)];
         pipeline::run(sums)
             .await
             .map_err(|broken| Failure::from(broken.error))?;
@@ -127,9 +127,9 @@ impl Rebuild<'_> {
             (&self.writing.sums, write::sums(&own), own.0.len()),
         ];
         let steps: Vec<Step<'_>> = tables
-            .iter()
+            .into_iter()
             .filter(|(_, _, rows)| *rows > 0)
-            .map(|(statement, columns, _)| write::step(self.client, statement, columns))
+            .map(|(statement, columns, _)| write::step(self.client, statement, || columns))
             .collect();
         pipeline::run(steps)
             .await

@@ -6,7 +6,7 @@ use tokio_postgres::types::ToSql;
 use super::connect::Connector;
 use super::facts::LOCK;
 use super::failure::Failure;
-use super::feed::{NOTIFY, note};
+use super::feed::tell;
 use super::pipeline;
 use super::pool::Readers;
 use super::read::content_of;
@@ -89,8 +89,7 @@ pub(crate) async fn take_in(
         let before = head(&tx).await?;
         take(&tx, &repairer.writing, limits, records).await?;
         let head = head(&tx).await?;
-        tx.execute(NOTIFY, &[&note(gateway_id, before, head)])
-            .await?;
+        tx.batch_execute(&tell(gateway_id, before, head)).await?;
         tx.commit().await?;
         kept.keep(repairer);
         Ok(head)
@@ -115,8 +114,8 @@ async fn take(
         tasks(tx, &records.tasks).await?;
     }
     if !records.events.is_empty() {
-        let columns = write::events(&records.events);
-        let step = write::step(tx.client(), &writing.events, &columns);
+        let columns = || write::events(&records.events);
+        let step = write::step(tx.client(), &writing.events, columns);
         pipeline::run(vec![step])
             .await
             .map_err(|broken| Failure::from(broken.error))?;

@@ -18,18 +18,21 @@ use crate::{Requester, Tokens};
 /// A column of the rows of one statement.
 pub(crate) type Column<'a> = Box<dyn ToSql + Sync + Send + 'a>;
 
-/// A statement with its columns, on its way.
+/// A statement with its columns, on its way. They are built when it is its turn to be sent.
 pub(crate) fn step<'a>(
     client: &'a Client,
     statement: &'a Statement,
-    columns: &'a [Column<'a>],
+    columns: impl FnOnce() -> Vec<Column<'a>> + Send + 'a,
 ) -> Step<'a> {
-    let values = columns.iter().map(|column| {
-        let value: &(dyn ToSql + Sync) = column.as_ref();
-        value
-    });
-    let values: Vec<_> = values.collect();
-    Box::pin(async move { client.execute(statement, &values).await })
+    Box::pin(async move {
+        let columns = columns();
+        let values = columns.iter().map(|column| {
+            let value: &(dyn ToSql + Sync) = column.as_ref();
+            value
+        });
+        let values: Vec<_> = values.collect();
+        client.execute(statement, &values).await
+    })
 }
 
 /// One column: what `of` says of each row.

@@ -7,22 +7,19 @@ use std::time::Duration;
 use event_payloads::{Event, EventId};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
-use tokio_postgres::types::ToSql;
 
 use super::connect::{Conn, Connector, Purpose};
-use super::facts::{LOCK, LookUps};
+use super::facts::{self, LookUps};
 use super::failure::Failure;
-use super::feed::note;
+use super::group::{Group, artifacts};
 use super::lease::{Lease, RENEW};
 use super::patience::Patience;
-use super::pipeline::{self, Step};
 use super::statements::Writing;
-use super::write::{self, Column};
 use crate::books::facts::Needs;
-use crate::books::plan::{Planner, Writes};
+use crate::books::plan::Planner;
 use crate::id::Monotonic;
 use crate::live::Hub;
-use crate::prepared::{Prepared, PreparedArtifact};
+use crate::prepared::Prepared;
 use crate::rhythm::{MAX_GROUP, Rhythm};
 use crate::{Cause, Clock, StoreError};
 
@@ -32,10 +29,7 @@ const MAX_CONTENT: usize = 16 << 20;
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// What became of a commit.
-type Outcome = Result<Vec<Event>, StoreError>;
-
-/// What became of a commit, and who waits for it.
-type Answer = (Reply<Vec<Event>>, Outcome);
+pub(super) type Outcome = Result<Vec<Event>, StoreError>;
 
 /// What the writer is asked to do.
 #[derive(Debug)]
@@ -108,8 +102,7 @@ impl Session {
 
     /// True if an event is recorded. Takes the lock: then no other transaction is half done.
     async fn has(&self, event_id: &EventId) -> Result<bool, Failure> {
-        self.conn.client.batch_execute("BEGIN").await?;
-        self.conn.client.batch_execute(LOCK).await?;
+        facts::begin(&self.conn.client).await?;
         let sql = "SELECT 1 FROM events WHERE event_id = $1";
         let found = self
             .conn
@@ -141,11 +134,11 @@ impl Writer {
                     let mut group = vec![first];
                     put_back = gather(&mut jobs, &mut group);
                     let (commits, began) = (group.len(), Instant::now());
-                    let answers = self.record(group).await;
+                    let outcomes = self.record(&group).await;
                     rhythm.recorded(commits, began.elapsed(), jobs.len());
-                    for (reply, outcome) in answers {
+                    for (append, outcome) in group.into_iter().zip(outcomes) {
                         // A caller that no longer waits for the answer does not need it.
-                        let _ = reply.send(outcome);
+                        let _ = append.reply.send(outcome);
                     }
                 }
             }
@@ -154,10 +147,10 @@ impl Writer {
     }
 
     /// Records a group and says what to answer. A commit that is refused does not touch the others.
-    async fn record(&mut self, group: Vec<Append>) -> Vec<Answer> {
+    async fn record(&mut self, group: &[Append]) -> Vec<Outcome> {
         tracing::trace!(commits = group.len(), "recording a group");
         let commits: Vec<&Prepared> = group.iter().map(|append| &append.commit).collect();
-        let outcomes = match self.settle(&commits).await {
+        match self.settle(&commits).await {
             // What there is no room for, or the database will not take, or builds on a damaged row, takes
             // the whole transaction with it; the others are innocent.
             Err(
@@ -174,9 +167,7 @@ impl Writer {
             }
             Err(error) => vec![Err(error); group.len()],
             Ok(outcomes) => outcomes,
-        };
-        let replies = group.into_iter().map(|append| append.reply);
-        replies.zip(outcomes).collect()
+        }
     }
 
     async fn alone(&mut self, commit: &Prepared) -> Outcome {
@@ -311,21 +302,22 @@ impl Writer {
                 "the lease on the database had lapsed: this program stood still or was cut off"
             );
         }
-        let plan = Plan {
+        let group = Group {
             writes: &writes,
             pointers: &found.pointers,
             artifacts: artifacts(commits, &done.outcomes),
             lease: &self.lease,
-            renew: !found.alive,
+            renew: (!found.alive).then_some(&session.renew),
             before,
         };
-        match tokio::time::timeout(limit, plan.record(session)).await {
+        let record = group.record(&session.conn.client, &session.writing);
+        match tokio::time::timeout(limit, record).await {
             Ok(Ok(())) => Ok(done),
             Ok(Err(broken)) => {
                 let sent = broken.all_sent;
                 match Failure::from(broken.error) {
                     Failure::Lost(source) if sent => Err(Miss::InDoubt(source, done)),
-                    // An error of a statement: the COMMIT behind it has rolled back.
+                    // An error of a statement: the COMMIT behind it was not done.
                     failure => Err(self.give_up(session, failure).await),
                 }
             }
@@ -345,104 +337,6 @@ impl Writer {
             Err(lost) => Miss::Nothing(lost),
         }
     }
-}
-
-/// What a group comes to, ready to be written.
-struct Plan<'a> {
-    writes: &'a Writes,
-    pointers: &'a std::collections::HashMap<event_payloads::TaskId, String>,
-    artifacts: Vec<(&'a Event, &'a PreparedArtifact)>,
-    lease: &'a Lease,
-    /// True if this program has to be made known again.
-    renew: bool,
-    /// The log's last position before it.
-    before: u64,
-}
-
-impl Plan<'_> {
-    /// The rows and the commit, in one round trip.
-    async fn record(&self, session: &Session) -> Result<(), pipeline::Broken> {
-        let (client, writing) = (&session.conn.client, &session.writing);
-        let owner = Some(self.lease.gateway_id.as_str());
-        let (known, new): (Vec<_>, Vec<_>) = self
-            .writes
-            .tasks
-            .iter()
-            .partition(|(task_id, _)| self.pointers.contains_key(*task_id));
-        let calls = write::all_calls(&self.writes.calls);
-        let tables: [(_, Vec<Column<'_>>, bool); 6] = [
-            (
-                &writing.new_tasks,
-                write::new_tasks(&new, self.pointers, owner),
-                new.is_empty(),
-            ),
-            (
-                &writing.tasks,
-                write::tasks(&known, self.pointers),
-                known.is_empty(),
-            ),
-            (&writing.events, write::events(&self.writes.events), false),
-            (
-                &writing.calls,
-                write::calls(&calls, |_| owner),
-                calls.is_empty(),
-            ),
-            (
-                &writing.sums,
-                write::sums(&self.writes.sums),
-                self.writes.sums.0.is_empty(),
-            ),
-            (
-                &writing.artifacts,
-                write::artifacts(&self.artifacts),
-                self.artifacts.is_empty(),
-            ),
-        ];
-        let mut steps: Vec<Step<'_>> = Vec::with_capacity(10);
-        for (statement, columns, empty) in &tables {
-            if !empty {
-                steps.push(write::step(client, statement, columns));
-            }
-        }
-        for (_, artifact) in &self.artifacts {
-            if let Some(content) = &artifact.content {
-                steps.push(Box::pin(async move {
-                    let values: [&(dyn ToSql + Sync); 2] =
-                        [&artifact.artifact_id.as_str(), content];
-                    client.execute(&writing.content, &values).await
-                }));
-            }
-        }
-        let (seconds, pid) = self.lease.values();
-        if self.renew {
-            steps.push(Box::pin(async move {
-                let id = &self.lease.gateway_id;
-                client.execute(&session.renew, &[id, &seconds, &pid]).await
-            }));
-        }
-        let note = note(&self.lease.gateway_id, self.before, self.writes.head);
-        steps.push(Box::pin(async move {
-            client.execute(&writing.notify, &[&note]).await
-        }));
-        steps.push(Box::pin(async {
-            client.batch_execute("COMMIT").await.map(|()| 0)
-        }));
-        pipeline::run(steps).await
-    }
-}
-
-/// The artifacts of the commits that were not refused, each with the last event of its commit.
-fn artifacts<'a>(
-    commits: &[&'a Prepared],
-    outcomes: &'a [Outcome],
-) -> Vec<(&'a Event, &'a PreparedArtifact)> {
-    let mut all = Vec::new();
-    for (commit, outcome) in commits.iter().zip(outcomes) {
-        if let Some(last) = outcome.as_ref().ok().and_then(|events| events.last()) {
-            all.extend(commit.artifacts.iter().map(|artifact| (last, artifact)));
-        }
-    }
-    all
 }
 
 fn content(append: &Append) -> usize {

@@ -6,7 +6,7 @@ use event_store::{EventStore, StoreError};
 
 use crate::database::{as_superuser, connected};
 use crate::events::{commit, message};
-use crate::house::{House, call, in_time};
+use crate::house::{House, call, in_time, seqs, verified};
 
 /// The lock that all commits take.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(8026386980994547714)";
@@ -39,6 +39,33 @@ async fn a_damaged_task_fails_its_own_commits_alone() {
         let error = refused.unwrap_err();
         assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
         assert_eq!(recorded.unwrap()[0].task_seq, 4);
+        store.close().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_the_database_refuses_leaves_nothing_and_holds_nobody_up() {
+    in_time(async {
+        let house = House::fresh().await;
+        let store = house.store().await;
+        let (good, bad) = (house.running(&store).await, house.running(&store).await);
+        let refuse = format!(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                 RAISE 'not this one'; END $$;
+             CREATE TRIGGER refuse BEFORE UPDATE ON tasks FOR EACH ROW
+                 WHEN (NEW.task_id = '{bad}') EXECUTE FUNCTION refuse()"
+        );
+        as_superuser(house.database.url(), &refuse).await;
+        for seq in 3..6 {
+            let error = store.append(commit(&bad, vec![message("a")])).await;
+            let error = error.unwrap_err();
+            assert!(matches!(error, StoreError::Database { .. }), "{error}");
+            let recorded = store.append(commit(&good, vec![message("b")])).await;
+            assert_eq!(recorded.unwrap()[0].task_seq, seq);
+        }
+        assert_eq!(seqs(&store, &bad).await, [1, 2]);
+        verified(&store).await;
         store.close().await.unwrap();
     })
     .await;

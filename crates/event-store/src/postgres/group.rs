@@ -1,0 +1,132 @@
+//! What a group of commits comes to, on its way into the database.
+
+use std::collections::HashMap;
+
+use event_payloads::{Event, TaskId};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Statement};
+
+use super::feed::tell;
+use super::lease::Lease;
+use super::pipeline::{self, Step};
+use super::statements::Writing;
+use super::write::{self, step};
+use super::writer::Outcome;
+use crate::books::plan::Writes;
+use crate::prepared::{Prepared, PreparedArtifact};
+
+/// What is to be written in a transaction that has begun.
+pub(super) struct Group<'a> {
+    pub(super) writes: &'a Writes,
+    /// The pointers of the tasks that there are already.
+    pub(super) pointers: &'a HashMap<TaskId, String>,
+    pub(super) artifacts: Vec<(&'a Event, &'a PreparedArtifact)>,
+    pub(super) lease: &'a Lease,
+    /// What makes this program known again, where it has to be.
+    pub(super) renew: Option<&'a Statement>,
+    /// The log's last position before it.
+    pub(super) before: u64,
+}
+
+impl Group<'_> {
+    /// The rows and the commit, in one round trip.
+    pub(super) async fn record(
+        &self,
+        client: &Client,
+        writing: &Writing,
+    ) -> Result<(), pipeline::Broken> {
+        // The events first: they take the server longest, and it works on them while the rest is built.
+        let events = || write::events(&self.writes.events);
+        let mut steps = vec![step(client, &writing.events, events)];
+        steps.extend(self.projections(client, writing));
+        steps.extend(self.artifacts(client, writing));
+        steps.extend(self.renewal(client));
+        steps.push(self.end(client));
+        pipeline::run(steps).await
+    }
+
+    /// The rows that the events change.
+    fn projections<'a>(
+        &'a self,
+        client: &'a Client,
+        writing: &'a Writing,
+    ) -> impl Iterator<Item = Step<'a>> {
+        let owner = Some(self.lease.gateway_id.as_str());
+        let Writes {
+            tasks, calls, sums, ..
+        } = self.writes;
+        let (known, new): (Vec<_>, Vec<_>) = tasks
+            .iter()
+            .partition(|(task_id, _)| self.pointers.contains_key(*task_id));
+        let new = (!new.is_empty()).then(|| {
+            let columns = move || write::new_tasks(&new, self.pointers, owner);
+            step(client, &writing.new_tasks, columns)
+        });
+        let known = (!known.is_empty()).then(|| {
+            let columns = move || write::tasks(&known, self.pointers);
+            step(client, &writing.tasks, columns)
+        });
+        let calls = (!calls.is_empty()).then(|| {
+            let columns = move || write::calls(&write::all_calls(calls), |_| owner);
+            step(client, &writing.calls, columns)
+        });
+        let sums = (!sums.0.is_empty()).then(|| {
+            let columns = || write::sums(sums);
+            step(client, &writing.sums, columns)
+        });
+        [new, known, calls, sums].into_iter().flatten()
+    }
+
+    /// Their rows, and the contents that stand in rows of their own.
+    fn artifacts<'a>(
+        &'a self,
+        client: &'a Client,
+        writing: &'a Writing,
+    ) -> impl Iterator<Item = Step<'a>> {
+        let rows = (!self.artifacts.is_empty()).then(|| {
+            let columns = || write::artifacts(&self.artifacts);
+            step(client, &writing.artifacts, columns)
+        });
+        let contents = self.artifacts.iter().filter_map(move |(_, artifact)| {
+            let content = artifact.content.as_ref()?;
+            let step: Step<'a> = Box::pin(async move {
+                let values: [&(dyn ToSql + Sync); 2] = [&artifact.artifact_id.as_str(), content];
+                client.execute(&writing.content, &values).await
+            });
+            Some(step)
+        });
+        rows.into_iter().chain(contents)
+    }
+
+    fn renewal<'a>(&'a self, client: &'a Client) -> Option<Step<'a>> {
+        let renew = self.renew?;
+        let (id, (seconds, pid)) = (&self.lease.gateway_id, self.lease.values());
+        Some(Box::pin(async move {
+            client.execute(renew, &[id, &seconds, &pid]).await
+        }))
+    }
+
+    /// Tells all programs, and commits. After a statement that failed neither is done: the transaction is
+    /// over, and nothing of it stays.
+    fn end<'a>(&'a self, client: &'a Client) -> Step<'a> {
+        let tell = tell(&self.lease.gateway_id, self.before, self.writes.head);
+        Box::pin(async move {
+            let end = format!("{tell}; COMMIT");
+            client.batch_execute(&end).await.map(|()| 0)
+        })
+    }
+}
+
+/// The artifacts of the commits that were not refused, each with the last event of its commit.
+pub(super) fn artifacts<'a>(
+    commits: &[&'a Prepared],
+    outcomes: &'a [Outcome],
+) -> Vec<(&'a Event, &'a PreparedArtifact)> {
+    let mut all = Vec::new();
+    for (commit, outcome) in commits.iter().zip(outcomes) {
+        if let Some(last) = outcome.as_ref().ok().and_then(|events| events.last()) {
+            all.extend(commit.artifacts.iter().map(|artifact| (last, artifact)));
+        }
+    }
+    all
+}
