@@ -203,7 +203,7 @@ pub enum StoreError {
         #[source]
         source: Option<Cause>,
     },
-    /// A newer version wrote the database.
+    /// A newer version made the database, or has brought it to its layout since it was opened.
     #[error(
         "the database has layout {found}, this version knows up to {known}; use a newer version"
     )]

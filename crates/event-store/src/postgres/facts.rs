@@ -7,6 +7,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Row, Statement};
 
 use super::failure::{Failure, wrong_type};
+use super::schema;
 use crate::books::chain::Hash;
 use crate::books::facts::{Facts, Needs};
 use crate::books::task::TaskRow;
@@ -25,11 +26,11 @@ pub(crate) async fn begin(client: &Client) -> Result<(), Error> {
     client.batch_execute(&format!("BEGIN; {LOCK}")).await
 }
 
-/// Tasks, each with the log's head and whether this program counts as alive; without any task a row with
-/// these two alone. In one statement: each costs the server and us a wake-up.
+/// Tasks, each with the layout, the log's head and whether this program counts as alive; without any task a
+/// row with these alone. In one statement: each costs the server and us a wake-up.
 fn tasks() -> String {
     format!(
-        "SELECT ({HEAD}) AS head,
+        "SELECT (SELECT max(version) FROM octo_layout) AS layout, ({HEAD}) AS head,
              EXISTS (SELECT 1 FROM gateways
                      WHERE gateway_id = $2 AND expires_at > clock_timestamp()) AS alive,
              task_id, status, last_seq, chain, pointers
@@ -99,6 +100,8 @@ impl LookUps {
         )?;
         let mut found = Found::default();
         for row in &tasks {
+            // A newer version keeps sums that this one knows nothing of.
+            schema::refuse_newer(row.try_get("layout")?)?;
             found.alive = row.try_get("alive")?;
             found.facts.head = row
                 .count("head")
@@ -126,7 +129,7 @@ impl LookUps {
 
 impl Found {
     fn task(&mut self, row: &Row) -> Result<(), Failure> {
-        let task_id: TaskId = parsed(row, 2, "a task")?;
+        let task_id: TaskId = parsed(row, 3, "a task")?;
         let damaged = |problem: String| corrupt(format!("task {task_id}"), problem);
         let status: &str = row.try_get("status")?;
         let status: TaskStatus = status

@@ -263,13 +263,15 @@ impl EventStore for PostgresStore {
 
     async fn check(&self) -> Result<(), StoreError> {
         drop(self.jobs()?);
-        let sql = "SELECT current_setting('transaction_read_only')";
+        let sql = "SELECT current_setting('transaction_read_only'),
+                       (SELECT max(version) FROM octo_layout)";
         let rows = self.readers.query(sql, &[]).await?;
-        let read_only = rows.first().and_then(|row| row.try_get(0).ok());
-        if read_only == Some("on") {
+        let row = rows.first();
+        if row.and_then(|row| row.try_get(0).ok()) == Some("on") {
             return Err(failure::Failure::lost("it takes no writes").told(self.connector.server()));
         }
-        Ok(())
+        let layout = row.and_then(|row| row.try_get(1).ok());
+        schema::refuse_newer(layout.unwrap_or(0))
     }
 
     async fn rebuild(&self) -> Result<Rebuilt, StoreError> {

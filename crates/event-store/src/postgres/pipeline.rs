@@ -16,10 +16,11 @@ pub(crate) struct Broken {
 }
 
 /// Sends statements in their order and waits for all answers. After one that could not even be sent, none
-/// of the later ones is: a `COMMIT` at the end never ends half of what stands before it.
+/// of the later ones is: a `COMMIT` at the end never ends half of what stands before it. The first should be
+/// the one with most to do.
 pub(crate) async fn run(steps: Vec<Step<'_>>) -> Result<(), Broken> {
     let mut running = Vec::with_capacity(steps.len());
-    for mut step in steps {
+    for (at, mut step) in steps.into_iter().enumerate() {
         // The first poll sends it.
         match poll_fn(|cx| Poll::Ready(step.as_mut().poll(cx))).await {
             Poll::Pending => running.push(step),
@@ -31,8 +32,10 @@ pub(crate) async fn run(steps: Vec<Step<'_>>) -> Result<(), Broken> {
                 });
             }
         }
-        // Lets the task of the connection hand it on: the server works on it while the next is built.
-        tokio::task::yield_now().await;
+        if at == 0 {
+            // Lets the task of the connection hand it on: the server works on it while the rest is built.
+            tokio::task::yield_now().await;
+        }
     }
     poll_fn(|cx| answers(&mut running, cx)).await
 }

@@ -2,6 +2,7 @@
 
 use tokio_postgres::Client;
 
+use super::facts::LOCK;
 use super::failure::Failure;
 use crate::StoreError;
 
@@ -204,14 +205,19 @@ pub(crate) async fn layout(client: &Client) -> Result<i64, Failure> {
         .query_one("SELECT coalesce(max(version), 0) FROM octo_layout", &[])
         .await?;
     let found: i64 = found.try_get(0)?;
+    refuse_newer(found)?;
+    Ok(found)
+}
+
+/// Refuses a layout that this version does not know.
+pub(crate) const fn refuse_newer(found: i64) -> Result<(), StoreError> {
     if found > LAYOUT {
         return Err(StoreError::TooNew {
             found,
             known: LAYOUT,
-        }
-        .into());
+        });
     }
-    Ok(found)
+    Ok(())
 }
 
 /// Brings a database to today's layout. Of several programs that start at once, one does it and the
@@ -238,6 +244,9 @@ async fn steps(client: &Client) -> Result<(), Failure> {
     if found == LAYOUT {
         return Ok(());
     }
+    // No commit may come between what a step reads and what it writes; those that come after it are of
+    // programs that know the layout, or are refused.
+    client.batch_execute(LOCK).await?;
     if found == 0 {
         let sql = "CREATE TABLE octo_layout (version BIGINT NOT NULL)";
         client.batch_execute(sql).await?;

@@ -3,8 +3,8 @@
 use event_payloads::{Cost, CostSource, ModelCallCompleted};
 use event_store::{EventStore, Parent, PostgresOptions, PostgresStore, StoreError};
 
-use crate::database::{as_superuser, server};
-use crate::events::{answer, commit};
+use crate::database::{as_superuser, connected, server};
+use crate::events::{answer, commit, message};
 use crate::house::{House, call, in_time, verified};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -77,6 +77,64 @@ async fn tables_from_before_sums_by_alias_get_them() {
         assert_eq!(house.sql(by_alias).await, before);
         verified(&store).await;
         store.close().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_recorded_once_a_newer_version_has_the_tables() {
+    in_time(async {
+        let house = House::fresh().await;
+        let store = house.store().await;
+        let task_id = house.running(&store).await;
+        let layout = "UPDATE octo_layout SET version = version";
+        as_superuser(house.database.url(), &format!("{layout} + 1")).await;
+        let refused = store.append(commit(&task_id, vec![message("late")])).await;
+        let error = refused.unwrap_err();
+        assert!(matches!(error, StoreError::TooNew { .. }), "{error}");
+        let error = store.check().await.unwrap_err();
+        assert!(matches!(error, StoreError::TooNew { .. }), "{error}");
+
+        as_superuser(house.database.url(), &format!("{layout} - 1")).await;
+        store.check().await.unwrap();
+        let recorded = store.append(commit(&task_id, vec![message("late")])).await;
+        assert_eq!(recorded.unwrap()[0].task_seq, 3, "no place was left out");
+        store.close().await.unwrap();
+    })
+    .await;
+}
+
+/// The lock of all writers, as every commit takes it.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(8026386980994547714)";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_step_waits_for_the_commit_on_its_way_and_counts_it() {
+    in_time(async {
+        let house = House::fresh().await;
+        house.store().await.close().await.unwrap();
+        as_superuser(house.database.url(), "UPDATE octo_layout SET version = 3").await;
+        let older = connected(house.database.url()).await;
+        older
+            .batch_execute(&format!("BEGIN; {LOCK}"))
+            .await
+            .unwrap();
+        let recording = async {
+            let waiting = "SELECT pid::text FROM pg_locks
+                           WHERE locktype = 'advisory' AND NOT granted AND database =
+                               (SELECT oid FROM pg_database WHERE datname = current_database())";
+            while house.sql(waiting).await.is_empty() {
+                tokio::task::yield_now().await;
+            }
+            let call =
+                "INSERT INTO cost_sums VALUES ('month', '2026-03', 'planner', 'main', 'm', 'p',
+                            1, 0, 0, 0, 0, 0, 0, 0, 5, 0, 5, 1, 1, 2, 0, 0, 0);
+                        COMMIT";
+            older.batch_execute(call).await.unwrap();
+        };
+        let (opened, ()) = tokio::join!(PostgresStore::open(house.options()), recording);
+        opened.unwrap().close().await.unwrap();
+        let by_alias = "SELECT scope || ' ' || alias FROM cost_sums WHERE period = 'month_alias'";
+        assert_eq!(house.sql(by_alias).await, ["2026-03 planner"]);
     })
     .await;
 }

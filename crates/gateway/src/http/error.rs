@@ -134,6 +134,14 @@ pub(super) fn store_status(error: &StoreError) -> (StatusCode, &'static str, Opt
             Some(Duration::from_secs(1)),
         );
     }
+    // Another gateway of that version can.
+    if matches!(error, StoreError::TooNew { .. }) {
+        return (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "STORAGE_TOO_NEW",
+            Some(Duration::from_secs(5)),
+        );
+    }
     if matches!(error, StoreError::Pruned { .. }) {
         return (StatusCode::UNPROCESSABLE_ENTITY, "PRUNED", None);
     }
@@ -260,6 +268,13 @@ mod tests {
             server: "db:5432/octo".to_owned(),
             source: Arc::new(std::io::Error::other("connection reset")),
         });
+        assert_eq!(api.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(api.retry_after.is_some());
+    }
+
+    #[test]
+    fn a_database_that_a_newer_version_has_is_for_another_gateway() {
+        let api = ApiError::from(StoreError::TooNew { found: 9, known: 8 });
         assert_eq!(api.status, StatusCode::SERVICE_UNAVAILABLE);
         assert!(api.retry_after.is_some());
     }
