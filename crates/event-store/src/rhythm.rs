@@ -86,6 +86,11 @@ impl Rhythm {
 }
 
 impl Wait {
+    /// How many are waited for.
+    pub(crate) const fn expected(&self) -> usize {
+        self.expected
+    }
+
     /// False once all are there, or it has taken too long.
     pub(crate) fn goes_on(&self, waiting: usize) -> bool {
         waiting < self.expected && self.since.elapsed() < self.patience

@@ -105,18 +105,17 @@ mod tests {
         values.collect()
     }
 
-    type Edge<T> = Option<T>;
-
-    fn within<T: PartialOrd>(from: &Edge<T>, value: &T, until: &Edge<T>) -> bool {
-        from.as_ref().is_none_or(|from| from <= value)
-            && until.as_ref().is_none_or(|until| value < until)
+    fn within<T: PartialOrd>(from: Option<&T>, value: &T, until: Option<&T>) -> bool {
+        from.is_none_or(|from| from <= value) && until.is_none_or(|until| value < until)
     }
 
     /// A part of an answer, from the rows and calls that a database would have.
     fn add(answer: &mut Answer, query: &CostQuery, part: &Part, kept: &Changes, calls: &[CallRow]) {
         match part {
             Part::Sums { kind, from, until } => {
-                let inside = |key: &SumKey| key.kind == *kind && within(from, &key.scope, until);
+                let inside = |key: &SumKey| {
+                    key.kind == *kind && within(from.as_ref(), &key.scope, until.as_ref())
+                };
                 for (key, sums) in kept.0.iter().filter(|(key, _)| inside(key)) {
                     let words = [&key.alias, &key.category, &key.model, &key.provider];
                     let day = key.scope.get(..10).unwrap_or_default();
@@ -124,7 +123,8 @@ mod tests {
                 }
             }
             Part::Calls { from, until } => {
-                let inside = |row: &&CallRow| within(from, &row.call.started_at, until);
+                let inside =
+                    |row: &&CallRow| within(from.as_ref(), &row.call.started_at, until.as_ref());
                 for row in calls.iter().filter(inside) {
                     let day = row.call.started_at.day();
                     answer.add(group(query, &day, words(row)), &Sums::of(row));

@@ -7,7 +7,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Row, Statement};
 
 use super::failure::{Failure, wrong_type};
-use super::schema;
+use super::schema::{self, FOUND};
 use crate::books::chain::Hash;
 use crate::books::facts::{Facts, Needs};
 use crate::books::task::TaskRow;
@@ -30,10 +30,9 @@ pub(crate) async fn begin(client: &Client) -> Result<(), Error> {
 /// row with these alone. In one statement: each costs the server and us a wake-up.
 fn tasks() -> String {
     format!(
-        "SELECT (SELECT max(version) FROM octo_layout) AS layout, ({HEAD}) AS head,
+        "SELECT task_id, status, last_seq, chain, pointers, ({FOUND}) AS layout, ({HEAD}) AS head,
              EXISTS (SELECT 1 FROM gateways
-                     WHERE gateway_id = $2 AND expires_at > clock_timestamp()) AS alive,
-             task_id, status, last_seq, chain, pointers
+                     WHERE gateway_id = $2 AND expires_at > clock_timestamp()) AS alive
          FROM (VALUES (1)) AS once LEFT JOIN tasks ON task_id = ANY($1)"
     )
 }
@@ -129,7 +128,7 @@ impl LookUps {
 
 impl Found {
     fn task(&mut self, row: &Row) -> Result<(), Failure> {
-        let task_id: TaskId = parsed(row, 3, "a task")?;
+        let task_id: TaskId = parsed(row, 0, "a task")?;
         let damaged = |problem: String| corrupt(format!("task {task_id}"), problem);
         let status: &str = row.try_get("status")?;
         let status: TaskStatus = status

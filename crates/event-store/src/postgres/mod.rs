@@ -263,15 +263,19 @@ impl EventStore for PostgresStore {
 
     async fn check(&self) -> Result<(), StoreError> {
         drop(self.jobs()?);
-        let sql = "SELECT current_setting('transaction_read_only'),
-                       (SELECT max(version) FROM octo_layout)";
-        let rows = self.readers.query(sql, &[]).await?;
-        let row = rows.first();
-        if row.and_then(|row| row.try_get(0).ok()) == Some("on") {
-            return Err(failure::Failure::lost("it takes no writes").told(self.connector.server()));
+        let sql = format!(
+            "SELECT current_setting('transaction_read_only'), ({})",
+            schema::FOUND
+        );
+        let told = |failure: failure::Failure| failure.told(self.connector.server());
+        for row in self.readers.query(&sql, &[]).await? {
+            let read_only: &str = row.try_get(0).map_err(|error| told(error.into()))?;
+            if read_only == "on" {
+                return Err(told(failure::Failure::lost("it takes no writes")));
+            }
+            schema::refuse_newer(row.try_get(1).map_err(|error| told(error.into()))?)?;
         }
-        let layout = row.and_then(|row| row.try_get(1).ok());
-        schema::refuse_newer(layout.unwrap_or(0))
+        Ok(())
     }
 
     async fn rebuild(&self) -> Result<Rebuilt, StoreError> {

@@ -147,20 +147,33 @@ CREATE TABLE gateways (
 ) WITH (fillfactor = 50);
 "#;
 
+/// Makes sums that tell less apart from those that there are: what they are over, and from which. In the
+/// columns of their time, whatever later layouts add.
+macro_rules! coarser {
+    ($over:literal from $rows:literal) => {
+        concat!(
+            "INSERT INTO cost_sums (period, scope, alias, category, model, provider,
+                 calls, calls_without_cost, fallback_calls, failed_calls, drift_calls,
+                 estimated_calls, corrected_calls, cost_usd, cost_pico, recorded_usd, recorded_pico,
+                 prompt_tokens, completion_tokens, total_tokens, cached_tokens,
+                 cache_creation_tokens, reasoning_tokens)
+             SELECT ",
+            $over,
+            ",
+                 sum(calls), sum(calls_without_cost), sum(fallback_calls), sum(failed_calls), sum(drift_calls),
+                 sum(estimated_calls), sum(corrected_calls), sum(cost_usd), sum(cost_pico), sum(recorded_usd),
+                 sum(recorded_pico),
+                 sum(prompt_tokens), sum(completion_tokens), sum(total_tokens), sum(cached_tokens),
+                 sum(cache_creation_tokens), sum(reasoning_tokens)
+             FROM cost_sums WHERE ",
+            $rows
+        )
+    };
+}
+
 /// A sum a day over all words, from those that there were.
-const DAY_TOTAL: &str = "
-INSERT INTO cost_sums (period, scope, alias, category, model, provider,
-     calls, calls_without_cost, fallback_calls, failed_calls, drift_calls,
-     estimated_calls, corrected_calls, cost_usd, cost_pico, recorded_usd,
-     recorded_pico, prompt_tokens, completion_tokens, total_tokens, cached_tokens,
-     cache_creation_tokens, reasoning_tokens)
-SELECT 'day_total', scope, '', '', '', '',
-     sum(calls), sum(calls_without_cost), sum(fallback_calls), sum(failed_calls), sum(drift_calls),
-     sum(estimated_calls), sum(corrected_calls), sum(cost_usd), sum(cost_pico), sum(recorded_usd),
-     sum(recorded_pico), sum(prompt_tokens), sum(completion_tokens), sum(total_tokens), sum(cached_tokens),
-     sum(cache_creation_tokens), sum(reasoning_tokens)
-FROM cost_sums WHERE period = 'day' GROUP BY scope;
-";
+const DAY_TOTAL: &str =
+    coarser!("'day_total', scope, '', '', '', ''" from "period = 'day' GROUP BY scope");
 
 /// For how long each program wants to count as alive after it was last heard of, in seconds; and what recovery
 /// looks at: its question has the same condition, see `lease.rs`.
@@ -171,25 +184,19 @@ CREATE INDEX idx_tasks_unfinished ON tasks (created_at, task_id)
 "#;
 
 /// Sums of months, days and hours by alias alone, from those by every word.
-const BY_ALIAS: &str = "
-INSERT INTO cost_sums (period, scope, alias, category, model, provider,
-     calls, calls_without_cost, fallback_calls, failed_calls, drift_calls,
-     estimated_calls, corrected_calls, cost_usd, cost_pico, recorded_usd,
-     recorded_pico, prompt_tokens, completion_tokens, total_tokens, cached_tokens,
-     cache_creation_tokens, reasoning_tokens)
-SELECT period || '_alias', scope, alias, '', '', '',
-     sum(calls), sum(calls_without_cost), sum(fallback_calls), sum(failed_calls), sum(drift_calls),
-     sum(estimated_calls), sum(corrected_calls), sum(cost_usd), sum(cost_pico), sum(recorded_usd),
-     sum(recorded_pico), sum(prompt_tokens), sum(completion_tokens), sum(total_tokens), sum(cached_tokens),
-     sum(cache_creation_tokens), sum(reasoning_tokens)
-FROM cost_sums WHERE period IN ('month', 'day', 'hour') GROUP BY period, scope, alias;
-";
+const BY_ALIAS: &str = coarser!(
+    "period || '_alias', scope, alias, '', '', ''"
+    from "period IN ('month', 'day', 'hour') GROUP BY period, scope, alias"
+);
 
 /// The steps from one layout to the next.
 const STEPS: [&str; 4] = [FIRST, DAY_TOTAL, RECOVERY, BY_ALIAS];
 
 /// Names the lock under which a layout is made. `octo` in ASCII, and a number.
 const MIGRATION_LOCK: i64 = 0x6f63_746f_0000_0001;
+
+/// The layout of a database that has the table for it.
+pub(crate) const FOUND: &str = "SELECT coalesce(max(version), 0) FROM octo_layout";
 
 /// The layout that a database has; 0 if it is empty.
 pub(crate) async fn layout(client: &Client) -> Result<i64, Failure> {
@@ -201,9 +208,7 @@ pub(crate) async fn layout(client: &Client) -> Result<i64, Failure> {
     if !found.try_get::<_, bool>(0)? {
         return Ok(0);
     }
-    let found = client
-        .query_one("SELECT coalesce(max(version), 0) FROM octo_layout", &[])
-        .await?;
+    let found = client.query_one(FOUND, &[]).await?;
     let found: i64 = found.try_get(0)?;
     refuse_newer(found)?;
     Ok(found)

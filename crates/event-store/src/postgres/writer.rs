@@ -131,7 +131,8 @@ impl Writer {
                 None => break,
                 Some(Job::Close) => jobs.close(),
                 Some(Job::Append(first)) => {
-                    let mut group = vec![first];
+                    let mut group = Vec::with_capacity((jobs.len() + 1).min(MAX_GROUP));
+                    group.push(first);
                     put_back = gather(&mut jobs, &mut group);
                     let (commits, began) = (group.len(), Instant::now());
                     let outcomes = self.record(&group).await;

@@ -11,8 +11,6 @@ use crate::rhythm::{MAX_GROUP, Rhythm, Wait};
 pub(crate) struct Callers {
     jobs: mpsc::Receiver<Job>,
     rhythm: Rhythm,
-    /// The size of the last group: the next is about as large.
-    last: usize,
     /// For those who were answered last.
     wait: Option<Wait>,
     /// What came among commits and is no commit: it is done after them.
@@ -24,7 +22,6 @@ impl Callers {
         Self {
             rhythm: Rhythm::new(jobs.max_capacity()),
             jobs,
-            last: 0,
             wait: None,
             put_back: None,
         }
@@ -45,7 +42,8 @@ impl Callers {
 
     /// A commit with those that wait already.
     pub(crate) fn group(&mut self, first: Append) -> Vec<Append> {
-        let mut group = Vec::with_capacity(self.last.max(1));
+        let expected = self.wait.as_ref().map_or(0, Wait::expected);
+        let mut group = Vec::with_capacity(expected.max(self.jobs.len() + 1).min(MAX_GROUP));
         group.push(first);
         while group.len() < MAX_GROUP
             && let Some(append) = self.take()
@@ -77,7 +75,6 @@ impl Callers {
 
     /// A group of so many is recorded and about to be answered.
     pub(crate) fn recorded(&mut self, group: usize, took: Duration) {
-        self.last = group;
         self.rhythm.recorded(group, took, self.jobs.len());
     }
 

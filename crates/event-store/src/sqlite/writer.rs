@@ -151,7 +151,7 @@ impl Writer {
     /// Records a group, and who comes meanwhile, and says what to answer. A commit that is refused does not
     /// touch the others.
     fn record(&mut self, mut group: Vec<Append>, more: More<'_>) -> Vec<Answer> {
-        let outcomes = match self.transaction(&mut group, more) {
+        let outcomes = match self.all_or_nothing(|writer| writer.write(&mut group, more)) {
             Ok(done) => {
                 self.hub.reach(done.head);
                 done.outcomes
@@ -195,12 +195,8 @@ impl Writer {
         answers
     }
 
-    /// One transaction over a group. An error means that nothing of it is stored, unless that is in doubt.
-    fn transaction(&mut self, group: &mut Vec<Append>, more: More<'_>) -> Result<Done, Failed> {
-        self.all_or_nothing(|writer| writer.write(group, more))
-    }
-
-    /// Does something in a transaction of its own.
+    /// Does something in a transaction of its own. An error means that nothing of it is stored, unless that
+    /// is in doubt.
     fn all_or_nothing<T>(
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<T, Failure>,

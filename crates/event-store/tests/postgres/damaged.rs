@@ -6,10 +6,7 @@ use event_store::{EventStore, StoreError};
 
 use crate::database::{as_superuser, connected};
 use crate::events::{commit, message};
-use crate::house::{House, call, in_time, seqs, verified};
-
-/// The lock that all commits take.
-const LOCK: &str = "SELECT pg_advisory_xact_lock(8026386980994547714)";
+use crate::house::{House, LOCK, call, in_time, seqs, verified};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_task_fails_its_own_commits_alone() {

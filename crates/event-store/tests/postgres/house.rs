@@ -12,6 +12,9 @@ use crate::events::{commit, created, moved, started};
 /// How long a test may take, before it is said to hang.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Takes the lock that all commits take, until the transaction ends.
+pub(crate) const LOCK: &str = "SELECT pg_advisory_xact_lock(8026386980994547714)";
+
 pub(crate) struct House {
     pub(crate) database: Database,
     pub(crate) ids: IdSource,

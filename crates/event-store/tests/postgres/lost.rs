@@ -10,10 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::database::{as_superuser, connected, server};
 use crate::events::{commit, message, moved};
-use crate::house::{House, in_time, seqs, verified};
-
-/// The lock that all commits take.
-const LOCK: &str = "SELECT pg_advisory_xact_lock(8026386980994547714)";
+use crate::house::{House, LOCK, in_time, seqs, verified};
 
 /// Appends with a key of its own each time, until told to stop; gives the keys that were acknowledged.
 async fn load(

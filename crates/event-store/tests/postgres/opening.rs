@@ -5,7 +5,7 @@ use event_store::{EventStore, Parent, PostgresOptions, PostgresStore, StoreError
 
 use crate::database::{as_superuser, connected, server};
 use crate::events::{answer, commit, message};
-use crate::house::{House, call, in_time, verified};
+use crate::house::{House, LOCK, call, in_time, verified};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn programs_that_start_at_once_make_the_tables_once() {
@@ -103,9 +103,6 @@ async fn nothing_is_recorded_once_a_newer_version_has_the_tables() {
     })
     .await;
 }
-
-/// The lock of all writers, as every commit takes it.
-const LOCK: &str = "SELECT pg_advisory_xact_lock(8026386980994547714)";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_step_waits_for_the_commit_on_its_way_and_counts_it() {

@@ -9,8 +9,8 @@ use rusqlite::{Connection, params};
 
 use super::work::{Load, RawRow, TITLE, Times};
 
-/// A connection to a database of today's layout, set up as the store's is, that writes for
-/// some writers.
+/// A connection to a database of today's layout, set up as the store's is but that it carries its log over
+/// itself, that writes for some writers.
 pub(super) struct Raw {
     conn: Connection,
     row: RawRow,
