@@ -15,5 +15,6 @@ pub(crate) mod kind;
 pub(crate) mod plan;
 pub(crate) mod prune;
 pub(crate) mod recount;
+pub(crate) mod stamp;
 pub(crate) mod sums;
 pub(crate) mod task;

@@ -112,22 +112,28 @@ impl Hub {
         }
     }
 
-    /// Hands events of one task on. Called in the order of the commits, after they are durable.
-    pub(crate) fn publish(&self, events: &[Event]) {
-        let Some(first) = events.first() else { return };
+    /// Hands events on. Called in the order of the commits, after they are durable.
+    pub(crate) fn publish(&self, events: Vec<Event>) {
         let audience = self.lock();
         let Some(audience) = audience.as_ref() else {
             return;
         };
-        for channels in [&audience.all, &audience.events] {
-            let Some(channel) = channels.get(&first.task_id) else {
-                continue;
-            };
-            for event in events {
-                // Fails if the last subscriber has just gone: then there is nobody to tell.
-                let _ = channel.send(Live::Event(Arc::new(event.clone())));
+        for event in events.into_iter().map(Arc::new) {
+            for channels in [&audience.all, &audience.events] {
+                if let Some(channel) = channels.get(&event.task_id) {
+                    // Fails if the last subscriber has just gone: then there is nobody to tell.
+                    let _ = channel.send(Live::Event(Arc::clone(&event)));
+                }
             }
         }
+    }
+
+    /// True if somebody follows a task. Who begins to later finds in the store what is durable by now.
+    pub(crate) fn is_followed(&self, task_id: &TaskId) -> bool {
+        let audience = self.lock();
+        audience.as_ref().is_some_and(|audience| {
+            audience.all.contains_key(task_id) || audience.events.contains_key(task_id)
+        })
     }
 
     /// Hands a piece of an answer on; costs a look if nobody follows the task.

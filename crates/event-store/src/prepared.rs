@@ -14,7 +14,7 @@ pub(crate) struct Prepared {
 }
 
 /// An event with its payload in every form that recording it takes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct PreparedEvent {
     pub(crate) event_type: EventType,
     /// As its type, also where it was handed over as JSON: the rules hold however it came.
@@ -28,7 +28,7 @@ pub(crate) struct PreparedEvent {
 }
 
 impl PreparedEvent {
-    fn new(new: NewEvent, task_id: &TaskId) -> Result<Self, StoreError> {
+    pub(crate) fn new(new: NewEvent, task_id: &TaskId) -> Result<Self, StoreError> {
         let invalid = |reason: String| StoreError::InvalidCommit {
             task_id: task_id.clone(),
             reason,

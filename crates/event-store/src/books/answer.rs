@@ -74,7 +74,8 @@ mod tests {
             "event_id": "e", "task_id": "t", "task_seq": 1, "type": "MODEL_CALL_STARTED",
             "actor": "system", "ts": started_at, "payload": {},
         });
-        let mut row = CallRow::started(&serde_json::from_value(started).unwrap());
+        let started: event_payloads::Event = serde_json::from_value(started).unwrap();
+        let mut row = CallRow::started((&started).into());
         row.call = Call {
             alias: alias.to_owned(),
             category: category.to_owned(),

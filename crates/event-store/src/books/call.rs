@@ -1,9 +1,10 @@
 //! A row of `model_calls`, from the events of its call.
 
-use event_payloads::{CostCorrected, CostSource, Event, EventId};
+use event_payloads::{CostCorrected, CostSource, EventId};
 use serde_json::Value;
 
 use super::ending::Ending;
+use super::stamp::Seen;
 use crate::{Call, CallStatus};
 
 /// A call, with what only its row says.
@@ -26,16 +27,16 @@ pub(crate) fn text(payload: &Value, field: &str) -> String {
 
 impl CallRow {
     /// A call begins.
-    pub(crate) fn started(event: &Event) -> Self {
+    pub(crate) fn started(event: Seen<'_>) -> Self {
         let mut row = Self::nameless(event);
-        row.call.alias = text(&event.payload, "model_alias");
-        row.call.category = text(&event.payload, "category");
-        row.call.runtime_group = text(&event.payload, "runtime_group");
+        row.call.alias = text(event.payload, "model_alias");
+        row.call.category = text(event.payload, "category");
+        row.call.runtime_group = text(event.payload, "runtime_group");
         row
     }
 
     /// A call that the log has only the end of.
-    pub(crate) fn nameless(event: &Event) -> Self {
+    pub(crate) fn nameless(event: Seen<'_>) -> Self {
         Self {
             call: Call {
                 call_id: event.event_id.clone(),
@@ -89,7 +90,7 @@ impl CallRow {
     }
 
     /// The call ends.
-    pub(crate) fn end(&mut self, event: &Event, ending: Ending) {
+    pub(crate) fn end(&mut self, event: Seen<'_>, ending: Ending) {
         let call = &mut self.call;
         call.ended_at = Some(event.ts);
         call.status = ending.status();

@@ -50,28 +50,28 @@ impl fmt::Debug for Hash {
 }
 
 /// An event as a row has it: text where a row has text, so that nothing is lost that some reader would
-/// not understand.
+/// not understand. Its texts are its own, or borrowed from what is about to be recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct StoredEvent {
-    pub(crate) event_id: String,
-    pub(crate) task_id: String,
+pub(crate) struct StoredEvent<T = String> {
+    pub(crate) event_id: T,
+    pub(crate) task_id: T,
     pub(crate) task_seq: i64,
-    pub(crate) ts: String,
-    pub(crate) event_type: String,
+    pub(crate) ts: T,
+    pub(crate) event_type: T,
     pub(crate) schema_version: i64,
-    pub(crate) actor: String,
-    pub(crate) payload: String,
-    pub(crate) trace_id: String,
-    pub(crate) span_id: String,
-    pub(crate) parent_event_id: Option<String>,
-    pub(crate) idempotency_key: Option<String>,
+    pub(crate) actor: T,
+    pub(crate) payload: T,
+    pub(crate) trace_id: T,
+    pub(crate) span_id: T,
+    pub(crate) parent_event_id: Option<T>,
+    pub(crate) idempotency_key: Option<T>,
     /// Its place in the log; `None` in rows that another program wrote.
     pub(crate) position: Option<i64>,
     /// Its link of the chain; `None` likewise.
     pub(crate) hash: Option<Hash>,
 }
 
-impl StoredEvent {
+impl<T: AsRef<str>> StoredEvent<T> {
     /// The link that follows another.
     pub(crate) fn link(&self, before: Hash) -> Hash {
         let mut hasher = Context::new(&SHA256);
@@ -82,18 +82,18 @@ impl StoredEvent {
             hasher.update(bytes);
         };
         for text in [&self.event_id, &self.task_id] {
-            field(text.as_bytes());
+            field(text.as_ref().as_bytes());
         }
         field(&self.task_seq.to_le_bytes());
-        field(self.ts.as_bytes());
-        field(self.event_type.as_bytes());
+        field(self.ts.as_ref().as_bytes());
+        field(self.event_type.as_ref().as_bytes());
         field(&self.schema_version.to_le_bytes());
         for text in [&self.actor, &self.payload, &self.trace_id, &self.span_id] {
-            field(text.as_bytes());
+            field(text.as_ref().as_bytes());
         }
         for text in [&self.parent_event_id, &self.idempotency_key] {
             field(&[u8::from(text.is_some())]);
-            field(text.as_deref().unwrap_or_default().as_bytes());
+            field(text.as_ref().map_or("", T::as_ref).as_bytes());
         }
         // A digest of this algorithm has this length.
         Hash::from_bytes(hasher.finish().as_ref()).unwrap_or_default()

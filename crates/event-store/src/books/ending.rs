@@ -1,11 +1,12 @@
 //! What the end of a model call says about it.
 
 use event_payloads::{
-    Cost, CostSource, Event, EventType, ModelCallCompleted, ModelCallFailed, Payload, Picodollars,
+    Cost, CostSource, EventType, ModelCallCompleted, ModelCallFailed, Payload, Picodollars,
     TokenUsage,
 };
 
 use super::call::text;
+use super::stamp::Seen;
 use crate::{CallStatus, Tokens};
 
 /// More tokens than any call has: an absurd answer must not make sums overflow.
@@ -53,7 +54,7 @@ macro_rules! of_either {
 impl Ending {
     /// The ending that an event is, if it is one. `payload` is `None` where it has another shape: the
     /// call has ended all the same, at a cost that nobody can tell.
-    pub(crate) fn of(event: &Event, payload: Option<&Payload>) -> Option<Self> {
+    pub(crate) fn of(event: Seen<'_>, payload: Option<&Payload>) -> Option<Self> {
         let failed = match event.event_type {
             EventType::ModelCallCompleted => false,
             EventType::ModelCallFailed => true,
@@ -64,14 +65,14 @@ impl Ending {
             Some(Payload::ModelCallFailed(call)) => Self::failed(call),
             _ => Self {
                 failed,
-                alias: text(&event.payload, "model_alias"),
+                alias: text(event.payload, "model_alias"),
                 ..Self::default()
             }
             .at_cost(Cost::Unavailable("its event can not be read".to_owned())),
         })
     }
 
-    fn completed(event: &Event, call: &ModelCallCompleted) -> Self {
+    fn completed(event: Seen<'_>, call: &ModelCallCompleted) -> Self {
         of_either!(call).at_cost(stated_cost(event, call.cost()))
     }
 
@@ -107,7 +108,7 @@ impl Ending {
 
 /// An answer whose event says nothing about a cost was recorded before costs were: not known, and
 /// not the zero that the missing fields default to.
-fn stated_cost(event: &Event, cost: Cost) -> Cost {
+fn stated_cost(event: Seen<'_>, cost: Cost) -> Cost {
     let stated = |field| event.payload.get(field).is_some();
     if stated("cost_usd") || stated("cost_unavailable") {
         return cost;

@@ -5,9 +5,14 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use event_payloads::{ArtifactId, EventId, Payload, TaskId};
 
 use super::call::CallRow;
+use super::plan::Writes;
 use super::task::TaskRow;
 use crate::Parent;
-use crate::prepared::Prepared;
+use crate::prepared::{Prepared, PreparedEvent};
+
+/// The most tasks, keys, calls and artifacts that a store knows from one group of commits to the next: some
+/// megabytes. Past it, all of it is looked up anew.
+const MOST_KNOWN: usize = 8_192;
 
 /// What has to be looked up before some commits can be planned.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -18,30 +23,7 @@ pub(crate) struct Needs {
     pub(crate) artifacts: BTreeSet<ArtifactId>,
 }
 
-impl Needs {
-    pub(crate) fn of<'a>(commits: impl IntoIterator<Item = &'a Prepared>) -> Self {
-        let mut needs = Self::default();
-        for commit in commits {
-            needs.tasks.insert(commit.task_id.clone());
-            for event in &commit.events {
-                needs.keys.extend(event.idempotency_key.clone());
-                if let Payload::CostCorrected(correction) = &event.payload {
-                    needs.calls.insert(correction.call_id.clone());
-                }
-                if let Parent::Event(parent) = &event.parent {
-                    needs.calls.insert(parent.clone());
-                }
-            }
-            let artifacts = commit.artifacts.iter();
-            needs
-                .artifacts
-                .extend(artifacts.map(|artifact| artifact.artifact_id.clone()));
-        }
-        needs
-    }
-}
-
-/// The answers. What is not in here is not on record.
+/// The answers. What was looked up and is not in here is not on record.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
     pub(crate) tasks: HashMap<TaskId, TaskRow>,
@@ -62,14 +44,26 @@ impl Facts {
         }
     }
 
-    /// What of some needs is not known yet, or is not on record.
-    pub(crate) fn unknown(&self, mut needs: Needs) -> Needs {
-        needs.tasks.retain(|task| !self.tasks.contains_key(task));
-        needs.keys.retain(|key| !self.keys.contains_key(key));
-        needs.calls.retain(|call| !self.calls.contains_key(call));
-        needs
-            .artifacts
-            .retain(|artifact| !self.artifacts.contains(artifact));
+    /// What some commits need that is not known yet, or is not on record.
+    pub(crate) fn unknown<'a>(&self, commits: impl IntoIterator<Item = &'a Prepared>) -> Needs {
+        let mut needs = Needs::default();
+        for commit in commits {
+            let task_id = Some(&commit.task_id).filter(|id| !self.tasks.contains_key(*id));
+            needs.tasks.extend(task_id.cloned());
+            for event in &commit.events {
+                let key = event.idempotency_key.iter();
+                let key = key.filter(|key| !self.keys.contains_key(*key));
+                needs.keys.extend(key.cloned());
+                let calls = calls_of(event).filter(|call| !self.calls.contains_key(*call));
+                needs.calls.extend(calls.cloned());
+            }
+            let artifacts = commit
+                .artifacts
+                .iter()
+                .map(|artifact| &artifact.artifact_id);
+            let artifacts = artifacts.filter(|id| !self.artifacts.contains(*id));
+            needs.artifacts.extend(artifacts.cloned());
+        }
         needs
     }
 
@@ -79,5 +73,57 @@ impl Facts {
         self.keys.extend(found.keys);
         self.calls.extend(found.calls);
         self.artifacts.extend(found.artifacts);
+    }
+
+    /// What was planned is on record now. Of all that is known, no more is kept than a store has room for.
+    pub(crate) fn record(&mut self, writes: &Writes) {
+        self.head = writes.head;
+        if self.len() > MOST_KNOWN {
+            *self = Self::of(self.head);
+        }
+        for task_id in writes.tasks.keys() {
+            if let Some(task) = self.tasks.get_mut(task_id) {
+                task.record();
+            }
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.tasks.len() + self.keys.len() + self.calls.len() + self.artifacts.len()
+    }
+}
+
+/// The calls that an event may change.
+fn calls_of(event: &PreparedEvent) -> impl Iterator<Item = &EventId> {
+    let parent = match &event.parent {
+        Parent::Event(parent) => Some(parent),
+        Parent::None | Parent::InCommit(_) => None,
+    };
+    let corrected = match &event.payload {
+        Payload::CostCorrected(correction) => Some(&correction.call_id),
+        _ => None,
+    };
+    parent.into_iter().chain(corrected)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_known_than_there_is_room_for() {
+        let task_id: TaskId = "t".parse().unwrap();
+        let mut facts = Facts::default();
+        let keys = (0..MOST_KNOWN).map(|number| (number.to_string(), task_id.clone()));
+        facts.keys.extend(keys);
+        let writes = Writes {
+            head: 7,
+            ..Writes::default()
+        };
+        facts.record(&writes);
+        assert_eq!(facts.len(), MOST_KNOWN);
+        facts.keys.insert("one more".to_owned(), task_id);
+        facts.record(&writes);
+        assert_eq!((facts.len(), facts.head), (0, 7));
     }
 }

@@ -2,27 +2,21 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use event_payloads::{
-    Causality, CostCorrected, Event, EventId, Payload, StateTransition, TaskId, TaskStatus,
-    trace_id,
-};
+use event_payloads::{CostCorrected, EventId, Payload, StateTransition, TaskId, TaskStatus};
 
 use super::call::CallRow;
-use super::chain::{Hash, StoredEvent};
 use super::ending::Ending;
 use super::facts::Facts;
+use super::stamp::{Seen, Stamp};
 use super::sums::Changes;
 use super::task::TaskRow;
 use crate::id::Monotonic;
 use crate::prepared::{Prepared, PreparedEvent};
-use crate::rows::to_sql;
 use crate::{Clock, Parent, StoreError};
 
-/// What a group of commits comes to, all of it to be written in one transaction.
+/// What a group of commits comes to beside its events, all of it to be written in one transaction.
 #[derive(Debug, Default)]
 pub(crate) struct Writes {
-    /// In the order of their positions.
-    pub(crate) events: Vec<StoredEvent>,
     pub(crate) tasks: BTreeMap<TaskId, TaskRow>,
     pub(crate) calls: BTreeMap<EventId, CallRow>,
     pub(crate) sums: Changes,
@@ -40,12 +34,10 @@ pub(crate) struct Planner<'a> {
 }
 
 /// What one commit changes, until it is known to be good.
-struct Draft {
-    task_id: TaskId,
+struct Draft<'a> {
+    commit: &'a Prepared,
     task: TaskRow,
-    head: u64,
-    events: Vec<Event>,
-    stored: Vec<StoredEvent>,
+    stamps: Vec<Stamp>,
     calls: HashMap<EventId, CallRow>,
     sums: Changes,
 }
@@ -64,20 +56,19 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// What all commits that were not refused come to.
-    pub(crate) fn into_writes(self) -> Writes {
-        self.writes
+    /// What all commits that were not refused come to, and what is known once that is recorded.
+    pub(crate) fn finish(mut self) -> (Writes, Facts) {
+        self.facts.record(&self.writes);
+        (self.writes, self.facts)
     }
 
-    /// Plans a commit.
-    pub(crate) fn commit(&mut self, commit: &Prepared) -> Result<Vec<Event>, StoreError> {
+    /// Plans a commit; gives the stamps of its events.
+    pub(crate) fn commit(&mut self, commit: &Prepared) -> Result<Vec<Stamp>, StoreError> {
         let task = self.facts.tasks.get(&commit.task_id);
         let mut draft = Draft {
-            task_id: commit.task_id.clone(),
+            commit,
             task: task.cloned().unwrap_or_default(),
-            head: self.writes.head,
-            events: Vec::with_capacity(commit.events.len()),
-            stored: Vec::with_capacity(commit.events.len()),
+            stamps: Vec::with_capacity(commit.events.len()),
             calls: HashMap::new(),
             sums: Changes::default(),
         };
@@ -92,28 +83,30 @@ impl<'a> Planner<'a> {
                 });
             }
         }
-        Ok(self.take(draft, commit))
+        Ok(self.take(draft))
     }
 
-    fn event(&mut self, draft: &mut Draft, new: &PreparedEvent) -> Result<(), StoreError> {
+    fn event(&mut self, draft: &mut Draft<'_>, new: &PreparedEvent) -> Result<(), StoreError> {
         self.refuse_taken_key(draft, new)?;
-        let event = self.dated(draft, new);
-        refuse(draft, &event, &new.payload)?;
-        self.project_call(draft, &event, &new.payload)?;
-        draft.head += 1;
-        let (stored, chain) = stored(&event, &new.json, draft.head, draft.task.chain);
-        draft.task.add(&event, Some(&new.payload), chain);
-        draft.stored.push(stored);
-        draft.events.push(event);
+        refuse(draft, new)?;
+        let stamp = self.stamp(draft, new);
+        let seen = stamp.seen(&draft.commit.task_id, new);
+        self.project_call(draft, seen, &new.payload)?;
+        draft.task.add(seen, Some(&new.payload), stamp.chain);
+        draft.stamps.push(stamp);
         Ok(())
     }
 
     /// The commit is good: what follows in the group builds on it.
-    fn take(&mut self, draft: Draft, commit: &Prepared) -> Vec<Event> {
-        for event in &draft.events {
-            if let Some(key) = &event.causality.idempotency_key {
-                self.facts.keys.insert(key.clone(), draft.task_id.clone());
-            }
+    fn take(&mut self, draft: Draft<'_>) -> Vec<Stamp> {
+        let Draft { commit, task, .. } = draft;
+        let task_id = &commit.task_id;
+        let keys = commit
+            .events
+            .iter()
+            .filter_map(|new| new.idempotency_key.as_ref());
+        for key in keys {
+            self.facts.keys.insert(key.clone(), task_id.clone());
         }
         for artifact in &commit.artifacts {
             self.facts.artifacts.insert(artifact.artifact_id.clone());
@@ -122,25 +115,23 @@ impl<'a> Planner<'a> {
             self.facts.calls.insert(call_id.clone(), call.clone());
             self.writes.calls.insert(call_id, call);
         }
-        self.facts
-            .tasks
-            .insert(draft.task_id.clone(), draft.task.clone());
-        self.writes.tasks.insert(draft.task_id, draft.task);
-        self.writes.events.extend(draft.stored);
+        self.facts.tasks.insert(task_id.clone(), task.clone());
+        self.writes.tasks.insert(task_id.clone(), task);
         self.writes.sums.merge(draft.sums);
-        self.writes.head = draft.head;
-        draft.events
+        self.writes.head += events(&draft.stamps);
+        draft.stamps
     }
 
-    fn refuse_taken_key(&self, draft: &Draft, new: &PreparedEvent) -> Result<(), StoreError> {
+    fn refuse_taken_key(&self, draft: &Draft<'_>, new: &PreparedEvent) -> Result<(), StoreError> {
         let Some(key) = &new.idempotency_key else {
             return Ok(());
         };
-        let own = draft
-            .events
-            .iter()
-            .find(|event| event.causality.idempotency_key.as_ref() == Some(key));
-        let owner = self.facts.keys.get(key).or(own.map(|event| &event.task_id));
+        let earlier = draft.commit.events.iter().take(draft.stamps.len());
+        let own = earlier
+            .into_iter()
+            .any(|event| event.idempotency_key.as_ref() == Some(key))
+            .then_some(&draft.commit.task_id);
+        let owner = self.facts.keys.get(key).or(own);
         owner.map_or(Ok(()), |task_id| {
             Err(StoreError::Duplicate {
                 task_id: task_id.clone(),
@@ -149,37 +140,25 @@ impl<'a> Planner<'a> {
         })
     }
 
-    /// The event with all that the store gives it.
-    fn dated(&mut self, draft: &Draft, new: &PreparedEvent) -> Event {
+    fn stamp(&mut self, draft: &Draft<'_>, new: &PreparedEvent) -> Stamp {
         let ts = self.clock.now();
-        let parent_event_id = match &new.parent {
+        let parent = match &new.parent {
             Parent::None => None,
             Parent::Event(parent) => Some(parent.clone()),
-            Parent::InCommit(index) => draft.events.get(*index).map(|event| event.event_id.clone()),
+            Parent::InCommit(index) => draft.stamps.get(*index).map(|stamp| stamp.event_id.clone()),
         };
-        Event {
-            event_id: self.ids.next(ts).into(),
-            task_id: draft.task_id.clone(),
-            task_seq: draft.task.last_seq + 1,
-            ts,
-            event_type: new.event_type.clone(),
-            schema_version: 1,
-            actor: new.actor.clone(),
-            payload: new.value.clone(),
-            trace_id: trace_id(&draft.task_id),
-            span_id: new.span_id.clone(),
-            causality: Causality {
-                parent_event_id,
-                idempotency_key: new.idempotency_key.clone(),
-            },
-        }
+        let (task_id, task) = (&draft.commit.task_id, &draft.task);
+        let name = (self.ids.next(ts).into(), ts);
+        let position = self.writes.head + events(&draft.stamps) + 1;
+        Stamp::new(task_id, name, parent, task.last_seq + 1, position)
+            .after(task.chain, task_id, new)
     }
 
     /// Lets an event change its call.
     fn project_call(
         &self,
-        draft: &mut Draft,
-        event: &Event,
+        draft: &mut Draft<'_>,
+        event: Seen<'_>,
         payload: &Payload,
     ) -> Result<(), StoreError> {
         if let Payload::ModelCallStarted(_) = payload {
@@ -197,14 +176,18 @@ impl<'a> Planner<'a> {
     }
 
     /// Exactly one end for each call, and an end says which call it ends.
-    fn end(&self, draft: &mut Draft, event: &Event, ending: Ending) -> Result<(), StoreError> {
-        let parent = event.causality.parent_event_id.as_ref();
-        let Some(before) = parent.and_then(|call_id| self.call(draft, call_id)) else {
-            return Err(unknown_call(draft, parent));
+    fn end(
+        &self,
+        draft: &mut Draft<'_>,
+        event: Seen<'_>,
+        ending: Ending,
+    ) -> Result<(), StoreError> {
+        let Some(before) = event.parent.and_then(|call_id| self.call(draft, call_id)) else {
+            return Err(unknown_call(draft, event.parent));
         };
         if !before.is_open() {
             return Err(StoreError::CallAlreadyEnded {
-                task_id: draft.task_id.clone(),
+                task_id: draft.commit.task_id.clone(),
                 call_id: before.call.call_id,
             });
         }
@@ -215,7 +198,7 @@ impl<'a> Planner<'a> {
     }
 
     /// A correction is of a call of the same task that has ended.
-    fn correct(&self, draft: &mut Draft, correction: &CostCorrected) -> Result<(), StoreError> {
+    fn correct(&self, draft: &mut Draft<'_>, correction: &CostCorrected) -> Result<(), StoreError> {
         let before = self.call(draft, &correction.call_id);
         let Some(before) = before.filter(|call| !call.is_open()) else {
             return Err(unknown_call(draft, Some(&correction.call_id)));
@@ -227,16 +210,16 @@ impl<'a> Planner<'a> {
     }
 
     /// A call of the draft's task.
-    fn call(&self, draft: &Draft, call_id: &EventId) -> Option<CallRow> {
+    fn call(&self, draft: &Draft<'_>, call_id: &EventId) -> Option<CallRow> {
         let call = draft
             .calls
             .get(call_id)
             .or_else(|| self.facts.calls.get(call_id))?;
-        (call.call.task_id == draft.task_id).then(|| call.clone())
+        (call.call.task_id == draft.commit.task_id).then(|| call.clone())
     }
 }
 
-impl Draft {
+impl Draft<'_> {
     fn change(&mut self, before: &CallRow, after: CallRow) {
         self.sums.call(before, &after);
         self.calls.insert(after.id().clone(), after);
@@ -244,18 +227,18 @@ impl Draft {
 }
 
 /// Holds an event against the rules of its task.
-fn refuse(draft: &Draft, event: &Event, payload: &Payload) -> Result<(), StoreError> {
-    let task_id = || draft.task_id.clone();
-    let status = match (draft.task.status, payload) {
+fn refuse(draft: &Draft<'_>, new: &PreparedEvent) -> Result<(), StoreError> {
+    let task_id = || draft.commit.task_id.clone();
+    let status = match (draft.task.status, &new.payload) {
         (None, Payload::TaskCreated(_)) => return Ok(()),
         (None, _) => return Err(StoreError::UnknownTask { task_id: task_id() }),
         (Some(status), _) => status,
     };
-    match payload {
+    match &new.payload {
         Payload::TaskCreated(_) => Err(StoreError::TaskExists { task_id: task_id() }),
         Payload::TaskPruned(_) => Err(StoreError::InvalidCommit {
             task_id: task_id(),
-            reason: format!("{} is for the store alone", event.event_type),
+            reason: format!("{} is for the store alone", new.event_type),
         }),
         Payload::StateTransition(transition) => legal(draft, status, transition),
         // An end may come late, a start may not: nobody who follows the task would see it.
@@ -267,15 +250,15 @@ fn refuse(draft: &Draft, event: &Event, payload: &Payload) -> Result<(), StoreEr
     }
 }
 
-fn unknown_call(draft: &Draft, parent: Option<&EventId>) -> StoreError {
+fn unknown_call(draft: &Draft<'_>, parent: Option<&EventId>) -> StoreError {
     StoreError::UnknownCall {
-        task_id: draft.task_id.clone(),
+        task_id: draft.commit.task_id.clone(),
         parent: parent.cloned(),
     }
 }
 
 fn legal(
-    draft: &Draft,
+    draft: &Draft<'_>,
     current: TaskStatus,
     transition: &StateTransition,
 ) -> Result<(), StoreError> {
@@ -284,41 +267,14 @@ fn legal(
         return Ok(());
     }
     Err(StoreError::IllegalTransition {
-        task_id: draft.task_id.clone(),
+        task_id: draft.commit.task_id.clone(),
         current,
         from,
         wanted,
     })
 }
 
-/// The event as its row, with its place in the log and its link of the chain.
-pub(crate) fn stored(
-    event: &Event,
-    json: &str,
-    position: u64,
-    before: Hash,
-) -> (StoredEvent, Hash) {
-    let mut stored = StoredEvent {
-        event_id: event.event_id.to_string(),
-        task_id: event.task_id.to_string(),
-        task_seq: to_sql(event.task_seq),
-        ts: event.ts.to_string(),
-        event_type: event.event_type.as_str().to_owned(),
-        schema_version: i64::from(event.schema_version),
-        actor: event.actor.as_str().to_owned(),
-        payload: json.to_owned(),
-        trace_id: event.trace_id.clone(),
-        span_id: event.span_id.clone(),
-        parent_event_id: event
-            .causality
-            .parent_event_id
-            .as_ref()
-            .map(ToString::to_string),
-        idempotency_key: event.causality.idempotency_key.clone(),
-        position: Some(to_sql(position)),
-        hash: None,
-    };
-    let chain = stored.link(before);
-    stored.hash = Some(chain);
-    (stored, chain)
+/// How many they are, as positions count.
+fn events(stamps: &[Stamp]) -> u64 {
+    u64::try_from(stamps.len()).unwrap_or(u64::MAX)
 }

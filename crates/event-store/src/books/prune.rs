@@ -2,19 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use event_payloads::{
-    Actor, Causality, Event, EventType, Payload, TaskId, TaskPruned, TaskStatus, Timestamp,
-    trace_id,
-};
+use event_payloads::{Actor, EventType, Payload, TaskId, TaskPruned, TaskStatus, Timestamp};
 
 use super::call::CallRow;
 use super::chain::{Hash, StoredEvent};
-use super::plan::stored;
+use super::stamp::{Stamp, Stamped};
 use super::sums::{SumKey, Sums, hour};
 use super::task::TaskRow;
 use crate::id::Monotonic;
+use crate::prepared::{Prepared, PreparedEvent};
 use crate::rows::{from_sql, to_sql};
-use crate::{Clock, StoreError};
+use crate::{Clock, NewEvent, StoreError};
 
 /// A task as it is before its events are removed.
 pub(crate) struct Candidate<'a> {
@@ -32,8 +30,7 @@ pub(crate) struct Pruning {
     /// Events from this position on, up to the last, are removed; calls and artifacts with them.
     pub(crate) first_seq: i64,
     pub(crate) last_seq: i64,
-    pub(crate) tombstone: StoredEvent,
-    pub(crate) event: Event,
+    pub(crate) tombstone: Stamped,
     /// Its row afterwards.
     pub(crate) task: TaskRow,
 }
@@ -98,32 +95,30 @@ impl Candidate<'_> {
         clock: &dyn Clock,
     ) -> Result<Pruning, StoreError> {
         let (first_seq, last_seq) = (to_sql(pruned.first_seq), to_sql(pruned.last_seq));
-        let payload = Payload::TaskPruned(Box::new(pruned));
-        let value = payload.to_json().map_err(|error| StoreError::Database {
-            source: std::sync::Arc::new(error),
-        })?;
+        let tombstone = NewEvent::new(Actor::System, Payload::TaskPruned(Box::new(pruned)));
+        let new = PreparedEvent::new(tombstone, self.task_id)?;
         let ts = clock.now();
-        let event = Event {
-            event_id: ids.next(ts).into(),
-            task_id: self.task_id.clone(),
-            task_seq: from_sql(last_seq) + 1,
-            ts,
-            event_type: EventType::TaskPruned,
-            schema_version: 1,
-            actor: Actor::System,
-            payload: value,
-            trace_id: trace_id(self.task_id),
-            span_id: String::new(),
-            causality: Causality::default(),
-        };
-        let (tombstone, chain) = stored(&event, &event.payload.to_string(), position, chain);
+        let (name, task_seq) = ((ids.next(ts).into(), ts), from_sql(last_seq) + 1);
+        let stamp = Stamp::new(self.task_id, name, None, task_seq, position).after(
+            chain,
+            self.task_id,
+            &new,
+        );
         let mut task = TaskRow::default();
-        task.add(&event, Some(&payload), chain);
+        let seen = stamp.seen(self.task_id, &new);
+        task.add(seen, Some(&new.payload), stamp.chain);
+        let commit = Prepared {
+            task_id: self.task_id.clone(),
+            events: vec![new],
+            artifacts: Vec::new(),
+        };
         Ok(Pruning {
             first_seq,
             last_seq,
-            tombstone,
-            event,
+            tombstone: Stamped {
+                commit,
+                stamps: vec![stamp],
+            },
             task,
         })
     }

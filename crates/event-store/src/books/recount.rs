@@ -1,10 +1,11 @@
 //! What a log adds up to, from its events alone.
 
-use event_payloads::{Event, EventType, Payload, TaskId};
+use event_payloads::{EventType, Payload, TaskId};
 
 use super::call::CallRow;
 use super::chain::{Hash, StoredEvent};
 use super::ending::Ending;
+use super::stamp::Seen;
 use super::sums::Changes;
 use super::task::TaskRow;
 use crate::rows;
@@ -85,8 +86,9 @@ impl Recounted {
             }
         };
         let chain = self.link(stored, payload.as_ref());
-        self.project_call(&event, payload.as_ref());
-        self.task.add(&event, payload.as_ref(), chain);
+        let event = Seen::from(&event);
+        self.project_call(event, payload.as_ref());
+        self.task.add(event, payload.as_ref(), chain);
     }
 
     /// Checks the place and the hash of an event; gives the link that the next goes on from.
@@ -136,8 +138,8 @@ impl Recounted {
         ));
     }
 
-    fn project_call(&mut self, event: &Event, payload: Option<&Payload>) {
-        if event.event_type == EventType::ModelCallStarted {
+    fn project_call(&mut self, event: Seen<'_>, payload: Option<&Payload>) {
+        if *event.event_type == EventType::ModelCallStarted {
             self.calls.push(CallRow::started(event));
             return;
         }
@@ -170,7 +172,7 @@ impl Recounted {
         }
     }
 
-    fn end(&mut self, event: &Event, ending: Ending) {
+    fn end(&mut self, event: Seen<'_>, ending: Ending) {
         let index = self.call_of(event).unwrap_or_else(|| {
             self.calls.push(CallRow::nameless(event));
             self.calls.len() - 1
@@ -184,12 +186,11 @@ impl Recounted {
 
     /// The call that an end belongs to. Logs of the Python version name no parent: it is the oldest open
     /// call of the task then, and a call of its own if none is open.
-    fn call_of(&self, event: &Event) -> Option<usize> {
-        let parent = event.causality.parent_event_id.as_ref();
+    fn call_of(&self, event: Seen<'_>) -> Option<usize> {
         let named = self
             .calls
             .iter()
-            .position(|call| call.is_open() && Some(call.id()) == parent);
+            .position(|call| call.is_open() && Some(call.id()) == event.parent);
         named.or_else(|| self.calls.iter().position(CallRow::is_open))
     }
 }

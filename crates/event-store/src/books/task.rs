@@ -1,8 +1,9 @@
 //! A row of `tasks`, from the events of its task.
 
-use event_payloads::{Event, EventId, Payload, TaskCreated, TaskStatus, Timestamp};
+use event_payloads::{EventId, Payload, TaskCreated, TaskStatus, Timestamp};
 
 use super::chain::Hash;
+use super::stamp::Seen;
 
 /// Where a task stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,7 +26,7 @@ pub(crate) struct TaskRow {
 
 impl TaskRow {
     /// The task has one more event.
-    pub(crate) fn add(&mut self, event: &Event, payload: Option<&Payload>, chain: Hash) {
+    pub(crate) fn add(&mut self, event: Seen<'_>, payload: Option<&Payload>, chain: Hash) {
         self.last_seq = event.task_seq;
         self.chain = chain;
         self.since.get_or_insert(event.ts);
@@ -39,5 +40,13 @@ impl TaskRow {
             Some(Payload::TaskPruned(pruned)) => self.status = Some(pruned.status),
             _ => {}
         }
+    }
+
+    /// Its row says so now: it is as if it had just been looked up.
+    pub(crate) fn record(&mut self) {
+        self.kept_status = self.status;
+        self.since = None;
+        self.latest = None;
+        self.created = None;
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use event_payloads::{Event, TaskId};
+use event_payloads::TaskId;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement};
 
@@ -12,15 +12,19 @@ use super::pipeline::{self, Step};
 use super::statements::Writing;
 use super::write::{self, step};
 use super::writer::Outcome;
+use crate::books::chain::StoredEvent;
 use crate::books::plan::Writes;
+use crate::books::stamp::{self, Stamp};
 use crate::prepared::{Prepared, PreparedArtifact};
 
 /// What is to be written in a transaction that has begun.
 pub(super) struct Group<'a> {
     pub(super) writes: &'a Writes,
+    pub(super) events: Vec<StoredEvent<&'a str>>,
     /// The pointers of the tasks that there are already.
     pub(super) pointers: &'a HashMap<TaskId, String>,
-    pub(super) artifacts: Vec<(&'a Event, &'a PreparedArtifact)>,
+    /// Each with the last event of its commit.
+    pub(super) artifacts: Vec<(StoredEvent<&'a str>, &'a PreparedArtifact)>,
     pub(super) lease: &'a Lease,
     /// What makes this program known again, where it has to be.
     pub(super) renew: Option<&'a Statement>,
@@ -36,7 +40,7 @@ impl Group<'_> {
         writing: &Writing,
     ) -> Result<(), pipeline::Broken> {
         // The events first: they take the server longest, and it works on them while the rest is built.
-        let events = || write::events(&self.writes.events);
+        let events = || write::events(&self.events);
         let mut steps = vec![step(client, &writing.events, events)];
         steps.extend(self.projections(client, writing));
         steps.extend(self.artifacts(client, writing));
@@ -117,15 +121,29 @@ impl Group<'_> {
     }
 }
 
+/// The commits that were not refused, each with the stamps of its events.
+pub(super) fn recorded<'a>(
+    commits: &[&'a Prepared],
+    outcomes: &'a [Outcome],
+) -> impl Iterator<Item = (&'a Prepared, &'a [Stamp])> {
+    let each = commits.iter().zip(outcomes);
+    each.filter_map(|(commit, outcome)| Some((*commit, outcome.as_deref().ok()?)))
+}
+
 /// The artifacts of the commits that were not refused, each with the last event of its commit.
 pub(super) fn artifacts<'a>(
     commits: &[&'a Prepared],
     outcomes: &'a [Outcome],
-) -> Vec<(&'a Event, &'a PreparedArtifact)> {
+) -> Vec<(StoredEvent<&'a str>, &'a PreparedArtifact)> {
     let mut all = Vec::new();
-    for (commit, outcome) in commits.iter().zip(outcomes) {
-        if let Some(last) = outcome.as_ref().ok().and_then(|events| events.last()) {
-            all.extend(commit.artifacts.iter().map(|artifact| (last, artifact)));
+    for (commit, stamps) in recorded(commits, outcomes) {
+        if let Some(last) = stamp::rows(commit, stamps).last() {
+            all.extend(
+                commit
+                    .artifacts
+                    .iter()
+                    .map(|artifact| (last.clone(), artifact)),
+            );
         }
     }
     all

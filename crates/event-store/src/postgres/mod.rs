@@ -38,6 +38,7 @@ use pool::Readers;
 use repair::{Kept, Repairer};
 use writer::{Append, Job};
 
+use crate::books::stamp::Stamped;
 use crate::live::Hub;
 use crate::prepared::{ArtifactLimits, Prepared, look_over};
 use crate::{
@@ -151,7 +152,8 @@ impl EventStore for PostgresStore {
         jobs.send(job).await.map_err(|_| StoreError::Closed)?;
         // The sender may be the last: without it the writer can end once it has answered.
         drop(jobs);
-        answer.await.map_err(|_| StoreError::Closed)?
+        let recorded = answer.await.map_err(|_| StoreError::Closed)?;
+        recorded.map(Stamped::into_events)
     }
 
     async fn task(&self, task_id: &TaskId) -> Result<Option<Task>, StoreError> {
@@ -299,9 +301,7 @@ impl EventStore for PostgresStore {
             let (own, clock) = (&self.lease.gateway_id, self.clock.as_ref());
             let part = Box::pin(prune::some(&mut repairer, own, before, &place, clock));
             let part = part.await.map_err(told)?;
-            for event in &part.events {
-                self.hub.publish(std::slice::from_ref(event));
-            }
+            self.hub.publish(part.events);
             self.hub.reach(part.head);
             pruned.add(part.pruned);
             progress.add(part.pruned.events);

@@ -58,7 +58,7 @@ pub(crate) async fn some(
     tx.commit().await?;
     part.events = prunings
         .into_iter()
-        .map(|(_, pruning)| pruning.event)
+        .flat_map(|(_, pruning)| pruning.tombstone.into_events())
         .collect();
     Ok(part)
 }
@@ -202,9 +202,9 @@ async fn remove(
                USING unnest($1::text[], $2::int8[], $3::int8[]) AS gone(task_id, first, last)
                WHERE events.task_id = gone.task_id AND task_seq BETWEEN first AND last";
     tx.execute(sql, &[&ids, &first, &last]).await?;
-    let tombstones: Vec<StoredEvent> = prunings
+    let tombstones: Vec<_> = prunings
         .iter()
-        .map(|(_, each)| each.tombstone.clone())
+        .flat_map(|(_, each)| each.tombstone.rows())
         .collect();
     let rows = tx
         .query(

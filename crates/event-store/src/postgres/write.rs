@@ -65,22 +65,22 @@ pub(crate) fn clean_call(row: &mut CallRow) {
     }
 }
 
-pub(crate) fn events(events: &[StoredEvent]) -> Vec<Column<'_>> {
-    let rows: Vec<&StoredEvent> = events.iter().collect();
+pub(crate) fn events<'a, T: AsRef<str>>(rows: &'a [StoredEvent<T>]) -> Vec<Column<'a>> {
+    let rows: Vec<&StoredEvent<T>> = rows.iter().collect();
     let rows = rows.as_slice();
     vec![
-        column(rows, |event| event.event_id.as_str()),
-        column(rows, |event| event.task_id.as_str()),
+        column(rows, |event| event.event_id.as_ref()),
+        column(rows, |event| event.task_id.as_ref()),
         column(rows, |event| event.task_seq),
-        column(rows, |event| event.ts.as_str()),
-        column(rows, |event| event.event_type.as_str()),
+        column(rows, |event| event.ts.as_ref()),
+        column(rows, |event| event.event_type.as_ref()),
         column(rows, |event| event.schema_version),
-        column(rows, |event| event.actor.as_str()),
-        column(rows, |event| event.payload.as_str()),
-        column(rows, |event| event.trace_id.as_str()),
-        column(rows, |event| event.span_id.as_str()),
-        column(rows, |event| event.parent_event_id.as_deref()),
-        column(rows, |event| event.idempotency_key.as_deref()),
+        column(rows, |event| event.actor.as_ref()),
+        column(rows, |event| event.payload.as_ref()),
+        column(rows, |event| event.trace_id.as_ref()),
+        column(rows, |event| event.span_id.as_ref()),
+        column(rows, |event| event.parent_event_id.as_ref().map(T::as_ref)),
+        column(rows, |event| event.idempotency_key.as_ref().map(T::as_ref)),
         column(rows, |event| event.position),
         column(rows, |event| event.hash.as_ref().map(|hash| &hash.0[..])),
     ]
@@ -249,12 +249,12 @@ pub(crate) fn sums(changes: &Changes) -> Vec<Column<'_>> {
 
 /// Artifacts, each with the event that it came with: its task and time.
 pub(crate) fn artifacts<'a>(
-    rows: &[(&'a event_payloads::Event, &'a PreparedArtifact)],
+    rows: &[(StoredEvent<&'a str>, &'a PreparedArtifact)],
 ) -> Vec<Column<'a>> {
     vec![
         column(rows, |(_, artifact)| artifact.artifact_id.as_str()),
-        column(rows, |(event, _)| event.task_id.as_str()),
-        column(rows, |(event, _)| event.ts.to_string()),
+        column(rows, |(event, _)| event.task_id),
+        column(rows, |(event, _)| event.ts),
         column(rows, |(_, artifact)| artifact.name.as_str()),
         column(rows, |(_, artifact)| artifact.description.as_str()),
         column(rows, |(_, artifact)| {

@@ -4,19 +4,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use event_payloads::{Event, EventId};
+use event_payloads::EventId;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::connect::{Conn, Connector, Purpose};
 use super::facts::{self, LookUps};
 use super::failure::Failure;
-use super::group::{Group, artifacts};
+use super::group::{self, Group};
 use super::lease::{Lease, RENEW};
 use super::patience::Patience;
 use super::statements::Writing;
-use crate::books::facts::Needs;
+use crate::books::facts::Facts;
 use crate::books::plan::Planner;
+use crate::books::stamp::{self, Stamp, Stamped};
 use crate::id::Monotonic;
 use crate::live::Hub;
 use crate::prepared::Prepared;
@@ -29,7 +30,7 @@ const MAX_CONTENT: usize = 16 << 20;
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// What became of a commit.
-pub(super) type Outcome = Result<Vec<Event>, StoreError>;
+pub(super) type Outcome = Result<Vec<Stamp>, StoreError>;
 
 /// What the writer is asked to do.
 #[derive(Debug)]
@@ -43,7 +44,7 @@ pub(crate) enum Job {
 #[derive(Debug)]
 pub(crate) struct Append {
     pub(crate) commit: Prepared,
-    pub(crate) reply: Reply<Vec<Event>>,
+    pub(crate) reply: Reply<Stamped>,
 }
 
 /// What the task owns.
@@ -137,9 +138,9 @@ impl Writer {
                     let (commits, began) = (group.len(), Instant::now());
                     let outcomes = self.record(&group).await;
                     rhythm.recorded(commits, began.elapsed(), jobs.len());
-                    for (append, outcome) in group.into_iter().zip(outcomes) {
+                    for (Append { commit, reply }, outcome) in group.into_iter().zip(outcomes) {
                         // A caller that no longer waits for the answer does not need it.
-                        let _ = append.reply.send(outcome);
+                        let _ = reply.send(outcome.map(|stamps| Stamped { commit, stamps }));
                     }
                 }
             }
@@ -180,8 +181,10 @@ impl Writer {
     async fn settle(&mut self, commits: &[&Prepared]) -> Result<Vec<Outcome>, StoreError> {
         let done = Box::pin(self.insist(commits)).await?;
         self.hub.reach(done.head);
-        for events in done.outcomes.iter().flatten() {
-            self.hub.publish(events);
+        for (commit, stamps) in group::recorded(commits, &done.outcomes) {
+            if self.hub.is_followed(&commit.task_id) {
+                self.hub.publish(stamp::events(commit, stamps));
+            }
         }
         Ok(done.outcomes)
     }
@@ -273,7 +276,7 @@ impl Writer {
         commits: &[&Prepared],
     ) -> Result<Done, Miss> {
         let limit = self.connector.answer_limit();
-        let needs = Needs::of(commits.iter().copied());
+        let needs = Facts::default().unknown(commits.iter().copied());
         let begin = session
             .look_ups
             .begin(&session.conn.client, &needs, &self.lease.gateway_id);
@@ -287,14 +290,14 @@ impl Writer {
             .iter()
             .map(|commit| planner.commit(commit))
             .collect();
-        let writes = planner.into_writes();
-        let first = writes.events.first().map(|event| event.event_id.parse());
+        let (writes, _) = planner.finish();
+        let first = outcomes.iter().flatten().flatten().next();
         let done = Done {
+            first: first.map(|stamp| stamp.event_id.clone()),
             outcomes,
             head: writes.head,
-            first: first.transpose().ok().flatten(),
         };
-        if writes.events.is_empty() {
+        if done.first.is_none() {
             session.roll_back().await.map_err(Miss::Nothing)?;
             return Ok(done);
         }
@@ -305,8 +308,11 @@ impl Writer {
         }
         let group = Group {
             writes: &writes,
+            events: group::recorded(commits, &done.outcomes)
+                .flat_map(|(commit, stamps)| stamp::rows(commit, stamps))
+                .collect(),
             pointers: &found.pointers,
-            artifacts: artifacts(commits, &done.outcomes),
+            artifacts: group::artifacts(commits, &done.outcomes),
             lease: &self.lease,
             renew: (!found.alive).then_some(&session.renew),
             before,

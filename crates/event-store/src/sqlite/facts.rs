@@ -4,12 +4,38 @@ use event_payloads::{EventId, TaskId, TaskStatus};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::failure::Failure;
-use super::row;
+use super::{read, row};
 use crate::books::chain::Hash;
 use crate::books::facts::{Facts, Needs};
 use crate::books::task::TaskRow;
 use crate::rows::{self, corrupt, from_sql};
 use crate::sql;
+
+/// What is known from one group of commits to the next.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) facts: Facts,
+    pub(crate) version: i64,
+}
+
+impl Known {
+    /// What is known when a transaction has begun: all that was, unless another program has written since. None
+    /// should, but one that does not know of our lock can.
+    pub(crate) fn begin(conn: &Connection, known: Option<Self>) -> Result<Self, Failure> {
+        // Another one as soon as another connection has committed something:
+        // https://www.sqlite.org/pragma.html#pragma_data_version
+        let version = conn
+            .prepare_cached("PRAGMA data_version")?
+            .query_row([], |row| row.get(0))?;
+        match known {
+            Some(known) if known.version == version => Ok(known),
+            _ => Ok(Self {
+                facts: Facts::of(read::head(conn)?),
+                version,
+            }),
+        }
+    }
+}
 
 pub(crate) fn look_up(conn: &Connection, needs: &Needs) -> Result<Facts, Failure> {
     let mut facts = Facts::default();

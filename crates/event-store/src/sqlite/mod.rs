@@ -34,6 +34,7 @@ pub use options::SqliteOptions;
 use readers::{Readers, blocking};
 use writer::{Append, Intake, Job, Reply};
 
+use crate::books::stamp::Stamped;
 use crate::files::ArtifactFiles;
 use crate::live::Hub;
 use crate::prepared::{ArtifactLimits, Prepared, look_over};
@@ -144,6 +145,7 @@ impl EventStore for SqliteStore {
             })
         })
         .await
+        .map(Stamped::into_events)
     }
 
     async fn task(&self, task_id: &TaskId) -> Result<Option<Task>, StoreError> {

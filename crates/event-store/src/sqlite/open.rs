@@ -81,6 +81,7 @@ fn open(options: &SqliteOptions) -> Result<SqliteStore, StoreError> {
         lock,
         place: Place::of(&options.path),
         in_doubt: false,
+        known: None,
     };
     let (jobs, queue) = mpsc::channel(options.limits.queue.clamp(1, 1 << 20));
     let thread = std::thread::Builder::new()

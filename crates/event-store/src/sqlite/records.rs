@@ -67,7 +67,7 @@ pub(crate) fn take_in(
     for task in &records.tasks {
         self::task(conn, task)?;
     }
-    write::events(conn, &records.events)?;
+    write::events(conn, records.events)?;
     for artifact in records.artifacts {
         take_artifact(conn, files, limits, artifact)?;
     }

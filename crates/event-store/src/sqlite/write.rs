@@ -1,12 +1,13 @@
 //! Writes what was planned or recounted.
 
-use event_payloads::{Event, EventId, TaskCreated, TaskId, TaskStatus, Timestamp};
+use event_payloads::{EventId, TaskCreated, TaskId, TaskStatus, Timestamp};
 use rusqlite::{Connection, named_params, params};
 
 use super::failure::Failure;
 use crate::books::call::CallRow;
 use crate::books::chain::StoredEvent;
 use crate::books::plan::Writes;
+use crate::books::stamp::Stamp;
 use crate::books::sums::{Changes, dollars};
 use crate::books::task::TaskRow;
 use crate::prepared::PreparedArtifact;
@@ -15,18 +16,25 @@ use crate::sql::{self, SUM_KEY, SUMS};
 use crate::{Requester, StoreError, Tokens};
 
 /// Tasks first: events refer to them.
-pub(crate) fn write(conn: &Connection, writes: &Writes) -> Result<(), Failure> {
+pub(crate) fn write<T: AsRef<str>>(
+    conn: &Connection,
+    writes: &Writes,
+    rows: impl IntoIterator<Item = StoredEvent<T>>,
+) -> Result<(), Failure> {
     for (task_id, task) in &writes.tasks {
         self::task(conn, task_id, task)?;
     }
-    events(conn, &writes.events)?;
+    events(conn, rows)?;
     for call in writes.calls.values() {
         self::call(conn, call)?;
     }
     sums(conn, &writes.sums)
 }
 
-pub(crate) fn events(conn: &Connection, events: &[StoredEvent]) -> Result<(), Failure> {
+pub(crate) fn events<T: AsRef<str>>(
+    conn: &Connection,
+    events: impl IntoIterator<Item = StoredEvent<T>>,
+) -> Result<(), Failure> {
     let mut insert = conn.prepare_cached(
         "INSERT INTO events
              (event_id, task_id, task_seq, ts, type, schema_version, actor, payload, trace_id,
@@ -35,18 +43,18 @@ pub(crate) fn events(conn: &Connection, events: &[StoredEvent]) -> Result<(), Fa
     )?;
     for event in events {
         insert.execute(params![
-            event.event_id,
-            event.task_id,
+            event.event_id.as_ref(),
+            event.task_id.as_ref(),
             event.task_seq,
-            event.ts,
-            event.event_type,
+            event.ts.as_ref(),
+            event.event_type.as_ref(),
             event.schema_version,
-            event.actor,
-            event.payload,
-            event.trace_id,
-            event.span_id,
-            event.parent_event_id,
-            event.idempotency_key,
+            event.actor.as_ref(),
+            event.payload.as_ref(),
+            event.trace_id.as_ref(),
+            event.span_id.as_ref(),
+            event.parent_event_id.as_ref().map(T::as_ref),
+            event.idempotency_key.as_ref().map(T::as_ref),
             event.position,
             event.hash.as_ref().map(|hash| &hash.0[..]),
         ])?;
@@ -271,10 +279,11 @@ fn add_sums() -> String {
     )
 }
 
-/// An artifact that came with an event.
+/// An artifact of a task that came with an event.
 pub(crate) fn artifact(
     conn: &Connection,
-    event: &Event,
+    task_id: &TaskId,
+    event: &Stamp,
     artifact: &PreparedArtifact,
 ) -> Result<(), Failure> {
     conn.prepare_cached(
@@ -284,8 +293,8 @@ pub(crate) fn artifact(
     )?
     .execute(params![
         artifact.artifact_id.as_str(),
-        event.task_id.as_str(),
-        event.ts.to_string(),
+        task_id.as_str(),
+        event.ts_text,
         artifact.name,
         artifact.description,
         to_json(&[&artifact.part])?,

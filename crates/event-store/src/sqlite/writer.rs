@@ -5,20 +5,22 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use event_payloads::{Event, Timestamp};
+use event_payloads::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::callers::Callers;
 use super::checkpoint::Checkpoints;
+use super::facts::{self, Known};
 use super::failure::Failure;
 use super::lock::DatabaseLock;
 use super::place::Place;
 use super::prune::{self, Part};
 use super::schema::LAYOUT;
-use super::{facts, read, rebuild, records, write};
-use crate::books::facts::{Facts, Needs};
+use super::{read, rebuild, records, write};
+use crate::books::facts::Facts;
 use crate::books::plan::Planner;
+use crate::books::stamp::{self, Stamp, Stamped};
 use crate::files::ArtifactFiles;
 use crate::id::Monotonic;
 use crate::live::Hub;
@@ -27,8 +29,8 @@ use crate::{Clock, Rebuilt, Records, StoreError};
 
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
-/// What became of a commit.
-type Outcome = Result<Vec<Event>, StoreError>;
+/// What became of a commit: the stamps of its events.
+type Outcome = Result<Vec<Stamp>, StoreError>;
 
 /// A commit, who waits for it, and what became of it.
 type Answer = (Append, Outcome);
@@ -39,8 +41,8 @@ type More<'a> = &'a mut dyn FnMut(usize) -> Option<Append>;
 /// A group that was recorded.
 struct Done {
     outcomes: Vec<Outcome>,
-    /// Where the log ends then.
-    head: u64,
+    /// Known once it is.
+    known: Known,
 }
 
 /// What the writer is asked to do.
@@ -63,7 +65,7 @@ pub(crate) enum Job {
 #[derive(Debug)]
 pub(crate) struct Append {
     pub(crate) commit: Prepared,
-    pub(crate) reply: Reply<Vec<Event>>,
+    pub(crate) reply: Reply<Stamped>,
 }
 
 /// Records of another store, and where their contents go.
@@ -87,6 +89,8 @@ pub(crate) struct Writer {
     /// True while the log may hold a commit whose callers were told of an error, see
     /// [`settle`](Self::settle).
     pub(crate) in_doubt: bool,
+    /// From the group before; `None` after anything else.
+    pub(crate) known: Option<Known>,
 }
 
 /// Why a group is not recorded.
@@ -151,10 +155,12 @@ impl Writer {
     /// Records a group, and who comes meanwhile, and says what to answer. A commit that is refused does not
     /// touch the others.
     fn record(&mut self, mut group: Vec<Append>, more: More<'_>) -> Vec<Answer> {
-        let outcomes = match self.all_or_nothing(|writer| writer.write(&mut group, more)) {
-            Ok(done) => {
-                self.hub.reach(done.head);
-                done.outcomes
+        let write = |writer: &mut Self, known| writer.write(&mut group, more, known);
+        let outcomes = match self.all_or_nothing(write) {
+            Ok(Done { outcomes, known }) => {
+                self.hub.reach(known.facts.head);
+                self.known = Some(known);
+                outcomes
             }
             // One that the full disk has no room for, or whose task is damaged, takes the whole
             // transaction with it; the others may be good.
@@ -171,9 +177,12 @@ impl Writer {
         };
         let mut answers: Vec<Answer> = group.into_iter().zip(outcomes).collect();
         for (append, outcome) in &mut answers {
-            if let Ok(events) = outcome {
-                append.commit.keep();
-                self.hub.publish(events);
+            if let Ok(stamps) = outcome {
+                let commit = &mut append.commit;
+                commit.keep();
+                if self.hub.is_followed(&commit.task_id) {
+                    self.hub.publish(stamp::events(commit, stamps));
+                }
             }
         }
         answers
@@ -195,15 +204,16 @@ impl Writer {
         answers
     }
 
-    /// Does something in a transaction of its own. An error means that nothing of it is stored, unless that
-    /// is in doubt.
+    /// Does something in a transaction of its own, given what is known: nothing is any more, unless the work
+    /// hands it back. An error means that nothing of it is stored, unless that is in doubt.
     fn all_or_nothing<T>(
         &mut self,
-        work: impl FnOnce(&mut Self) -> Result<T, Failure>,
+        work: impl FnOnce(&mut Self, Option<Known>) -> Result<T, Failure>,
     ) -> Result<T, Failed> {
+        let known = self.known.take();
         self.settle()?;
         self.sql("BEGIN IMMEDIATE")?;
-        let done = work(self).map_err(StoreError::from);
+        let done = work(self, known).map_err(StoreError::from);
         // As late as can be: what is gone by now must not be acknowledged.
         let done = done.and_then(|done| self.place.check().map(|()| done));
         let error = match done.map(|done| (done, self.sql("COMMIT"))) {
@@ -241,9 +251,14 @@ impl Writer {
 
     /// Looks up and plans one commit after the other, also those that come meanwhile, and writes what they
     /// come to.
-    fn write(&mut self, group: &mut Vec<Append>, more: More<'_>) -> Result<Done, Failure> {
-        let head = read::head(&self.conn)?;
-        let mut planner = Planner::new(Facts::of(head), &mut self.ids, self.clock.as_ref());
+    fn write(
+        &mut self,
+        group: &mut Vec<Append>,
+        more: More<'_>,
+        known: Option<Known>,
+    ) -> Result<Done, Failure> {
+        let Known { facts, version } = Known::begin(&self.conn, known)?;
+        let mut planner = Planner::new(facts, &mut self.ids, self.clock.as_ref());
         let mut outcomes: Vec<Outcome> = Vec::with_capacity(group.len());
         loop {
             if outcomes.len() == group.len() {
@@ -255,19 +270,22 @@ impl Writer {
             outcomes.push(plan(&self.conn, &mut planner, &mut append.commit)?);
         }
         tracing::trace!(commits = group.len(), "recording a group");
-        let writes = planner.into_writes();
-        write::write(&self.conn, &writes)?;
-        for (append, outcome) in group.iter().zip(&outcomes) {
-            let Some(last) = outcome.as_ref().ok().and_then(|events| events.last()) else {
-                continue;
-            };
-            for artifact in &append.commit.artifacts {
-                write::artifact(&self.conn, last, artifact)?;
+        let (writes, facts) = planner.finish();
+        let recorded = || {
+            let each = group.iter().zip(&outcomes);
+            each.filter_map(|(append, outcome)| Some((&append.commit, outcome.as_deref().ok()?)))
+        };
+        let rows = recorded().flat_map(|(commit, stamps)| stamp::rows(commit, stamps));
+        write::write(&self.conn, &writes, rows)?;
+        for (commit, stamps) in recorded() {
+            let Some(last) = stamps.last() else { continue };
+            for artifact in &commit.artifacts {
+                write::artifact(&self.conn, &commit.task_id, last, artifact)?;
             }
         }
         Ok(Done {
             outcomes,
-            head: writes.head,
+            known: Known { facts, version },
         })
     }
 
@@ -289,18 +307,16 @@ impl Writer {
     }
 
     fn rebuild(&mut self) -> Result<Rebuilt, StoreError> {
-        Ok(self.all_or_nothing(|writer| rebuild::everything(&writer.conn))?)
+        Ok(self.all_or_nothing(|writer, _| rebuild::everything(&writer.conn))?)
     }
 
     fn prune(&mut self, before: Timestamp, after: &prune::Place) -> Result<Part, StoreError> {
-        let part = self.all_or_nothing(|writer| {
+        let part = self.all_or_nothing(|writer, _| {
             let (ids, clock) = (&mut writer.ids, writer.clock.as_ref());
             prune::some(&writer.conn, before, after, ids, clock)
         })?;
         self.hub.reach(part.head);
-        for event in &part.events {
-            self.hub.publish(std::slice::from_ref(event));
-        }
+        self.hub.publish(part.events.clone());
         Ok(part)
     }
 
@@ -310,7 +326,7 @@ impl Writer {
             files,
             limits,
         } = intake;
-        let head = self.all_or_nothing(|writer| {
+        let head = self.all_or_nothing(|writer, _| {
             records::take_in(&writer.conn, &files, limits, records)?;
             read::head(&writer.conn)
         })?;
@@ -366,7 +382,7 @@ fn plan(
     planner: &mut Planner<'_>,
     commit: &mut Prepared,
 ) -> Result<Outcome, Failure> {
-    let needs = planner.facts.unknown(Needs::of([&*commit]));
+    let needs = planner.facts.unknown([&*commit]);
     planner.facts.learn(facts::look_up(conn, &needs)?);
     let placed = place(commit, &planner.facts);
     let outcome = placed.and_then(|()| planner.commit(commit));
@@ -378,18 +394,16 @@ fn plan(
 
 /// Tells the callers of a group what became of it.
 fn answer(answers: Vec<Answer>) {
-    let mut recorded = Vec::with_capacity(answers.len());
     for (Append { commit, reply }, outcome) in answers {
-        // Files of a refused commit vanish before its caller hears of it.
-        if outcome.is_ok() {
-            recorded.push(commit);
-        } else {
-            drop(commit);
-        }
-        let _ = reply.send(outcome);
+        let _ = reply.send(match outcome {
+            Ok(stamps) => Ok(Stamped { commit, stamps }),
+            Err(error) => {
+                // Its files vanish before its caller hears of it.
+                drop(commit);
+                Err(error)
+            }
+        });
     }
-    // Freeing takes a while, in which those callers come back.
-    drop(recorded);
 }
 
 /// Gives the files of a commit their names, where no artifact on record has them: those are refused.

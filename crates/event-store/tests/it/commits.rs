@@ -3,10 +3,11 @@
 use std::pin::pin;
 use std::task::{Context, Waker};
 
+use event_payloads::TaskStatus;
 use event_store::{Commit, EventStore, SqliteStore, StoreError};
 
 use crate::desk::{Desk, options};
-use crate::events::{commit, created, message};
+use crate::events::{commit, created, message, started};
 
 #[tokio::test]
 async fn a_new_database_is_of_todays_layout_and_one_file_is_left_at_the_end() {
@@ -40,6 +41,36 @@ async fn a_commit_whose_caller_went_away_is_recorded_whole() {
     // The queue is in order: when this is recorded, that has been.
     desk.running().await;
     assert_eq!(desk.seqs(&task_id).await, [1, 2]);
+}
+
+#[tokio::test]
+async fn what_another_program_writes_between_two_commits_is_seen() {
+    let desk = Desk::new().await;
+    let task_id = desk.running().await;
+    desk.append(&task_id, vec![message("a")]).await;
+    // A shell, say: it does not know of the lock.
+    let ended = "UPDATE tasks SET status = 'CANCELLED'";
+    assert_eq!(desk.sql().execute(ended, []).unwrap(), 1);
+    let late = desk
+        .store
+        .append(commit(&task_id, vec![started("main")]))
+        .await;
+    let status = match late {
+        Err(StoreError::TaskEnded { status, .. }) => status,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(status, TaskStatus::Cancelled);
+}
+
+#[tokio::test]
+async fn what_a_rebuild_mends_is_seen_by_the_next_commit() {
+    let desk = Desk::new().await;
+    let task_id = desk.running().await;
+    let ended = "UPDATE tasks SET status = 'CANCELLED'";
+    assert_eq!(desk.sql().execute(ended, []).unwrap(), 1);
+    desk.append(&task_id, vec![message("a")]).await;
+    desk.store.rebuild().await.unwrap();
+    desk.append(&task_id, vec![started("main")]).await;
 }
 
 #[tokio::test]
