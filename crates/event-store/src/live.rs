@@ -112,28 +112,30 @@ impl Hub {
         }
     }
 
-    /// Hands events on. Called in the order of the commits, after they are durable.
-    pub(crate) fn publish(&self, events: Vec<Event>) {
+    /// Hands events of one task on; costs a look if nobody follows it. Called in the order of the commits, after
+    /// they are durable: who begins to follow later finds them in the store.
+    pub(crate) fn publish(&self, task_id: &TaskId, events: impl FnOnce() -> Vec<Event>) {
         let audience = self.lock();
         let Some(audience) = audience.as_ref() else {
             return;
         };
-        for event in events.into_iter().map(Arc::new) {
-            for channels in [&audience.all, &audience.events] {
-                if let Some(channel) = channels.get(&event.task_id) {
-                    // Fails if the last subscriber has just gone: then there is nobody to tell.
-                    let _ = channel.send(Live::Event(Arc::clone(&event)));
-                }
+        let channels = [&audience.all, &audience.events];
+        let channels = channels.map(|channels| channels.get(task_id));
+        if channels.iter().all(Option::is_none) {
+            return;
+        }
+        for event in events().into_iter().map(Arc::new) {
+            for channel in channels.into_iter().flatten() {
+                // Fails if the last subscriber has just gone: then there is nobody to tell.
+                let _ = channel.send(Live::Event(Arc::clone(&event)));
             }
         }
     }
 
-    /// True if somebody follows a task. Who begins to later finds in the store what is durable by now.
-    pub(crate) fn is_followed(&self, task_id: &TaskId) -> bool {
-        let audience = self.lock();
-        audience.as_ref().is_some_and(|audience| {
-            audience.all.contains_key(task_id) || audience.events.contains_key(task_id)
-        })
+    /// Hands one event on, see [`publish`](Self::publish).
+    pub(crate) fn publish_one(&self, event: Event) {
+        let task_id = event.task_id.clone();
+        self.publish(&task_id, || vec![event]);
     }
 
     /// Hands a piece of an answer on; costs a look if nobody follows the task.

@@ -1,4 +1,4 @@
-//! A commit that was looked over, with its large contents on disk: what a writer thread gets.
+//! A commit that was looked over, with its large contents on disk: what a writer gets, and its caller gets back.
 
 use event_payloads::{Actor, ArtifactId, EventType, Payload, TaskId};
 use serde_json::Value;
@@ -14,16 +14,23 @@ pub(crate) struct Prepared {
 }
 
 /// An event with its payload in every form that recording it takes.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct PreparedEvent {
-    pub(crate) event_type: EventType,
+    pub(crate) body: EventBody,
     /// As its type, also where it was handed over as JSON: the rules hold however it came.
     pub(crate) payload: Payload,
-    pub(crate) value: Value,
+    /// As the text of its row.
     pub(crate) json: String,
+    pub(crate) parent: Parent,
+}
+
+/// What of an event comes from its caller, as its readers see it.
+#[derive(Clone, Debug)]
+pub(crate) struct EventBody {
+    pub(crate) event_type: EventType,
+    pub(crate) payload: Value,
     pub(crate) actor: Actor,
     pub(crate) span_id: String,
-    pub(crate) parent: Parent,
     pub(crate) idempotency_key: Option<String>,
 }
 
@@ -43,13 +50,15 @@ impl PreparedEvent {
         };
         Ok(Self {
             json: value.to_string(),
-            event_type,
             payload,
-            value,
-            actor: new.actor,
-            span_id: new.span_id,
             parent: new.parent,
-            idempotency_key: new.idempotency_key,
+            body: EventBody {
+                event_type,
+                payload: value,
+                actor: new.actor,
+                span_id: new.span_id,
+                idempotency_key: new.idempotency_key,
+            },
         })
     }
 }

@@ -1,4 +1,4 @@
-//! What is on record about the tasks of some commits.
+//! What is on record, as far as commits need to know it.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -10,8 +10,8 @@ use super::task::TaskRow;
 use crate::Parent;
 use crate::prepared::{Prepared, PreparedEvent};
 
-/// The most tasks, keys, calls and artifacts that a store knows from one group of commits to the next: some
-/// megabytes. Past it, all of it is looked up anew.
+/// The most tasks and calls that a store knows from one group of commits to the next: some megabytes. Past it,
+/// all of them are looked up anew.
 const MOST_KNOWN: usize = 8_192;
 
 /// What has to be looked up before some commits can be planned.
@@ -23,8 +23,15 @@ pub(crate) struct Needs {
     pub(crate) artifacts: BTreeSet<ArtifactId>,
 }
 
+impl Needs {
+    /// All that some commits need.
+    pub(crate) fn of<'a>(commits: impl IntoIterator<Item = &'a Prepared>) -> Self {
+        Facts::default().unknown(commits)
+    }
+}
+
 /// The answers. What was looked up and is not in here is not on record.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Facts {
     pub(crate) tasks: HashMap<TaskId, TaskRow>,
     /// Who has each idempotency key.
@@ -51,7 +58,7 @@ impl Facts {
             let task_id = Some(&commit.task_id).filter(|id| !self.tasks.contains_key(*id));
             needs.tasks.extend(task_id.cloned());
             for event in &commit.events {
-                let key = event.idempotency_key.iter();
+                let key = event.body.idempotency_key.iter();
                 let key = key.filter(|key| !self.keys.contains_key(*key));
                 needs.keys.extend(key.cloned());
                 let calls = calls_of(event).filter(|call| !self.calls.contains_key(*call));
@@ -75,21 +82,22 @@ impl Facts {
         self.artifacts.extend(found.artifacts);
     }
 
-    /// What was planned is on record now. Of all that is known, no more is kept than a store has room for.
-    pub(crate) fn record(&mut self, writes: &Writes) {
-        self.head = writes.head;
-        if self.len() > MOST_KNOWN {
-            *self = Self::of(self.head);
+    /// What is known when some writes, planned on this, are on record.
+    ///
+    /// Keys and artifacts are asked for again only by who repeats a request: they are looked up then.
+    pub(crate) fn after(mut self, writes: &Writes) -> Self {
+        if self.tasks.len() + self.calls.len() > MOST_KNOWN {
+            return Self::of(writes.head);
         }
         for task_id in writes.tasks.keys() {
             if let Some(task) = self.tasks.get_mut(task_id) {
                 task.record();
             }
         }
-    }
-
-    fn len(&self) -> usize {
-        self.tasks.len() + self.keys.len() + self.calls.len() + self.artifacts.len()
+        self.keys.clear();
+        self.artifacts.clear();
+        self.head = writes.head;
+        self
     }
 }
 
@@ -112,18 +120,22 @@ mod tests {
 
     #[test]
     fn no_more_is_known_than_there_is_room_for() {
-        let task_id: TaskId = "t".parse().unwrap();
-        let mut facts = Facts::default();
-        let keys = (0..MOST_KNOWN).map(|number| (number.to_string(), task_id.clone()));
-        facts.keys.extend(keys);
+        let task = |number: usize| {
+            let task_id: TaskId = number.to_string().parse().unwrap();
+            (task_id, TaskRow::default())
+        };
+        let mut facts = Facts {
+            tasks: (0..MOST_KNOWN).map(task).collect(),
+            keys: [("key".to_owned(), "0".parse().unwrap())].into(),
+            ..Facts::default()
+        };
         let writes = Writes {
             head: 7,
             ..Writes::default()
         };
-        facts.record(&writes);
-        assert_eq!(facts.len(), MOST_KNOWN);
-        facts.keys.insert("one more".to_owned(), task_id);
-        facts.record(&writes);
-        assert_eq!((facts.len(), facts.head), (0, 7));
+        facts = facts.after(&writes);
+        assert_eq!((facts.tasks.len(), facts.keys.len()), (MOST_KNOWN, 0));
+        facts.tasks.extend([task(MOST_KNOWN)]);
+        assert_eq!(facts.after(&writes), Facts::of(7));
     }
 }

@@ -1,4 +1,4 @@
-//! A group of commits: the rules, and what is to be written.
+//! A group of commits: the rules, the stamps of their events, and what else is to be written.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,7 +7,7 @@ use event_payloads::{CostCorrected, EventId, Payload, StateTransition, TaskId, T
 use super::call::CallRow;
 use super::ending::Ending;
 use super::facts::Facts;
-use super::stamp::{Seen, Stamp};
+use super::stamp::{Next, Outcome, Seen, Stamp};
 use super::sums::Changes;
 use super::task::TaskRow;
 use crate::id::Monotonic;
@@ -27,7 +27,7 @@ pub(crate) struct Writes {
 /// Plans one commit after the other. One that is refused leaves no trace.
 pub(crate) struct Planner<'a> {
     /// What is on record, with what was planned since.
-    pub(crate) facts: Facts,
+    pub(crate) facts: &'a mut Facts,
     writes: Writes,
     ids: &'a mut Monotonic,
     clock: &'a dyn Clock,
@@ -43,7 +43,7 @@ struct Draft<'a> {
 }
 
 impl<'a> Planner<'a> {
-    pub(crate) fn new(facts: Facts, ids: &'a mut Monotonic, clock: &'a dyn Clock) -> Self {
+    pub(crate) fn new(facts: &'a mut Facts, ids: &'a mut Monotonic, clock: &'a dyn Clock) -> Self {
         let writes = Writes {
             head: facts.head,
             ..Writes::default()
@@ -56,14 +56,13 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// What all commits that were not refused come to, and what is known once that is recorded.
-    pub(crate) fn finish(mut self) -> (Writes, Facts) {
-        self.facts.record(&self.writes);
-        (self.writes, self.facts)
+    /// What all commits that were not refused come to.
+    pub(crate) fn into_writes(self) -> Writes {
+        self.writes
     }
 
     /// Plans a commit; gives the stamps of its events.
-    pub(crate) fn commit(&mut self, commit: &Prepared) -> Result<Vec<Stamp>, StoreError> {
+    pub(crate) fn commit(&mut self, commit: &Prepared) -> Outcome {
         let task = self.facts.tasks.get(&commit.task_id);
         let mut draft = Draft {
             commit,
@@ -99,37 +98,43 @@ impl<'a> Planner<'a> {
 
     /// The commit is good: what follows in the group builds on it.
     fn take(&mut self, draft: Draft<'_>) -> Vec<Stamp> {
-        let Draft { commit, task, .. } = draft;
+        let Draft {
+            commit,
+            task,
+            stamps,
+            calls,
+            sums,
+        } = draft;
         let task_id = &commit.task_id;
         let keys = commit
             .events
             .iter()
-            .filter_map(|new| new.idempotency_key.as_ref());
+            .filter_map(|new| new.body.idempotency_key.as_ref());
         for key in keys {
             self.facts.keys.insert(key.clone(), task_id.clone());
         }
         for artifact in &commit.artifacts {
             self.facts.artifacts.insert(artifact.artifact_id.clone());
         }
-        for (call_id, call) in draft.calls {
+        for (call_id, call) in calls {
             self.facts.calls.insert(call_id.clone(), call.clone());
             self.writes.calls.insert(call_id, call);
         }
         self.facts.tasks.insert(task_id.clone(), task.clone());
         self.writes.tasks.insert(task_id.clone(), task);
-        self.writes.sums.merge(draft.sums);
-        self.writes.head += events(&draft.stamps);
-        draft.stamps
+        self.writes.sums.merge(sums);
+        self.writes.head += count(&stamps);
+        stamps
     }
 
     fn refuse_taken_key(&self, draft: &Draft<'_>, new: &PreparedEvent) -> Result<(), StoreError> {
-        let Some(key) = &new.idempotency_key else {
+        let Some(key) = &new.body.idempotency_key else {
             return Ok(());
         };
         let earlier = draft.commit.events.iter().take(draft.stamps.len());
         let own = earlier
             .into_iter()
-            .any(|event| event.idempotency_key.as_ref() == Some(key))
+            .any(|event| event.body.idempotency_key.as_ref() == Some(key))
             .then_some(&draft.commit.task_id);
         let owner = self.facts.keys.get(key).or(own);
         owner.map_or(Ok(()), |task_id| {
@@ -141,17 +146,23 @@ impl<'a> Planner<'a> {
     }
 
     fn stamp(&mut self, draft: &Draft<'_>, new: &PreparedEvent) -> Stamp {
-        let ts = self.clock.now();
         let parent = match &new.parent {
             Parent::None => None,
             Parent::Event(parent) => Some(parent.clone()),
             Parent::InCommit(index) => draft.stamps.get(*index).map(|stamp| stamp.event_id.clone()),
         };
-        let (task_id, task) = (&draft.commit.task_id, &draft.task);
-        let name = (self.ids.next(ts).into(), ts);
-        let position = self.writes.head + events(&draft.stamps) + 1;
-        Stamp::new(task_id, name, parent, task.last_seq + 1, position)
-            .after(task.chain, task_id, new)
+        let next = Next {
+            task_seq: draft.task.last_seq + 1,
+            position: self.writes.head + count(&draft.stamps) + 1,
+            before: draft.task.chain,
+        };
+        Stamp::new(
+            &draft.commit.task_id,
+            new,
+            parent,
+            next,
+            (self.ids, self.clock),
+        )
     }
 
     /// Lets an event change its call.
@@ -238,7 +249,7 @@ fn refuse(draft: &Draft<'_>, new: &PreparedEvent) -> Result<(), StoreError> {
         Payload::TaskCreated(_) => Err(StoreError::TaskExists { task_id: task_id() }),
         Payload::TaskPruned(_) => Err(StoreError::InvalidCommit {
             task_id: task_id(),
-            reason: format!("{} is for the store alone", new.event_type),
+            reason: format!("{} is for the store alone", new.body.event_type),
         }),
         Payload::StateTransition(transition) => legal(draft, status, transition),
         // An end may come late, a start may not: nobody who follows the task would see it.
@@ -275,6 +286,6 @@ fn legal(
 }
 
 /// How many they are, as positions count.
-fn events(stamps: &[Stamp]) -> u64 {
+fn count(stamps: &[Stamp]) -> u64 {
     u64::try_from(stamps.len()).unwrap_or(u64::MAX)
 }

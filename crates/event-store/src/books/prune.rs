@@ -6,11 +6,11 @@ use event_payloads::{Actor, EventType, Payload, TaskId, TaskPruned, TaskStatus, 
 
 use super::call::CallRow;
 use super::chain::{Hash, StoredEvent};
-use super::stamp::{Stamp, Stamped};
+use super::stamp::{Next, Stamp};
 use super::sums::{SumKey, Sums, hour};
 use super::task::TaskRow;
 use crate::id::Monotonic;
-use crate::prepared::{Prepared, PreparedEvent};
+use crate::prepared::PreparedEvent;
 use crate::rows::{from_sql, to_sql};
 use crate::{Clock, NewEvent, StoreError};
 
@@ -30,7 +30,8 @@ pub(crate) struct Pruning {
     /// Events from this position on, up to the last, are removed; calls and artifacts with them.
     pub(crate) first_seq: i64,
     pub(crate) last_seq: i64,
-    pub(crate) tombstone: Stamped,
+    pub(crate) tombstone: PreparedEvent,
+    pub(crate) stamp: Stamp,
     /// Its row afterwards.
     pub(crate) task: TaskRow,
 }
@@ -96,29 +97,21 @@ impl Candidate<'_> {
     ) -> Result<Pruning, StoreError> {
         let (first_seq, last_seq) = (to_sql(pruned.first_seq), to_sql(pruned.last_seq));
         let tombstone = NewEvent::new(Actor::System, Payload::TaskPruned(Box::new(pruned)));
-        let new = PreparedEvent::new(tombstone, self.task_id)?;
-        let ts = clock.now();
-        let (name, task_seq) = ((ids.next(ts).into(), ts), from_sql(last_seq) + 1);
-        let stamp = Stamp::new(self.task_id, name, None, task_seq, position).after(
-            chain,
-            self.task_id,
-            &new,
-        );
-        let mut task = TaskRow::default();
-        let seen = stamp.seen(self.task_id, &new);
-        task.add(seen, Some(&new.payload), stamp.chain);
-        let commit = Prepared {
-            task_id: self.task_id.clone(),
-            events: vec![new],
-            artifacts: Vec::new(),
+        let tombstone = PreparedEvent::new(tombstone, self.task_id)?;
+        let next = Next {
+            task_seq: from_sql(last_seq) + 1,
+            position,
+            before: chain,
         };
+        let stamp = Stamp::new(self.task_id, &tombstone, None, next, (ids, clock));
+        let mut task = TaskRow::default();
+        let seen = stamp.seen(self.task_id, &tombstone);
+        task.add(seen, Some(&tombstone.payload), stamp.chain);
         Ok(Pruning {
             first_seq,
             last_seq,
-            tombstone: Stamped {
-                commit,
-                stamps: vec![stamp],
-            },
+            tombstone,
+            stamp,
             task,
         })
     }

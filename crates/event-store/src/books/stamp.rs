@@ -4,11 +4,16 @@ use event_payloads::{Causality, Event, EventId, EventType, TaskId, Timestamp, tr
 use serde_json::Value;
 
 use super::chain::{Hash, StoredEvent};
-use crate::prepared::{Prepared, PreparedEvent};
+use crate::id::Monotonic;
+use crate::prepared::{EventBody, Prepared, PreparedArtifact, PreparedEvent};
 use crate::rows::to_sql;
+use crate::{Clock, StoreError};
 
 /// The layout of the payloads that are written today.
 const SCHEMA_VERSION: u32 = 1;
+
+/// What became of a commit: the stamps of its events.
+pub(crate) type Outcome = Result<Vec<Stamp>, StoreError>;
 
 /// What the store gives an event.
 #[derive(Clone, Debug)]
@@ -18,39 +23,47 @@ pub(crate) struct Stamp {
     pub(crate) ts: Timestamp,
     /// The time as the row has it.
     pub(crate) ts_text: String,
-    pub(crate) trace_id: String,
-    pub(crate) parent: Option<EventId>,
+    trace_id: String,
+    parent: Option<EventId>,
     /// The place in the log of all tasks.
-    pub(crate) position: u64,
+    position: u64,
     /// The link of the task's chain.
     pub(crate) chain: Hash,
 }
 
+/// Where an event comes to stand.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Next {
+    pub(crate) task_seq: u64,
+    /// In the log of all tasks.
+    pub(crate) position: u64,
+    /// The link of its task's chain that it follows.
+    pub(crate) before: Hash,
+}
+
 impl Stamp {
-    /// All of it but the link of the chain, which covers the rest.
+    /// Stamps an event, now.
     pub(crate) fn new(
         task_id: &TaskId,
-        (event_id, ts): (EventId, Timestamp),
+        new: &PreparedEvent,
         parent: Option<EventId>,
-        task_seq: u64,
-        position: u64,
+        next: Next,
+        (ids, clock): (&mut Monotonic, &dyn Clock),
     ) -> Self {
-        Self {
-            event_id,
-            task_seq,
+        let ts = clock.now();
+        let mut stamp = Self {
+            event_id: ids.next(ts).into(),
+            task_seq: next.task_seq,
             ts,
             ts_text: ts.to_string(),
             trace_id: trace_id(task_id),
             parent,
-            position,
-            chain: Hash::default(),
-        }
-    }
-
-    /// The same, linked to the event before it.
-    pub(crate) fn after(mut self, before: Hash, task_id: &TaskId, new: &PreparedEvent) -> Self {
-        self.chain = self.row(task_id, new).link(before);
-        self
+            position: next.position,
+            chain: next.before,
+        };
+        // The link covers all the rest of the row.
+        stamp.chain = stamp.row(task_id, new).link(next.before);
+        stamp
     }
 
     /// The event as its row.
@@ -64,14 +77,14 @@ impl Stamp {
             task_id: task_id.as_str(),
             task_seq: to_sql(self.task_seq),
             ts: &self.ts_text,
-            event_type: new.event_type.as_str(),
+            event_type: new.body.event_type.as_str(),
             schema_version: SCHEMA_VERSION.into(),
-            actor: new.actor.as_str(),
+            actor: new.body.actor.as_str(),
             payload: &new.json,
             trace_id: &self.trace_id,
-            span_id: &new.span_id,
+            span_id: &new.body.span_id,
             parent_event_id: self.parent.as_ref().map(EventId::as_str),
-            idempotency_key: new.idempotency_key.as_deref(),
+            idempotency_key: new.body.idempotency_key.as_deref(),
             position: Some(to_sql(self.position)),
             hash: Some(self.chain),
         }
@@ -88,33 +101,34 @@ impl Stamp {
             task_id,
             task_seq: self.task_seq,
             ts: self.ts,
-            event_type: &new.event_type,
-            payload: &new.value,
+            event_type: &new.body.event_type,
+            payload: &new.body.payload,
             parent: self.parent.as_ref(),
         }
     }
 
-    fn event(self, task_id: TaskId, new: PreparedEvent) -> Event {
+    /// The event as its readers see it.
+    pub(crate) fn event(self, task_id: TaskId, body: EventBody) -> Event {
         Event {
             event_id: self.event_id,
             task_id,
             task_seq: self.task_seq,
             ts: self.ts,
-            event_type: new.event_type,
+            event_type: body.event_type,
             schema_version: SCHEMA_VERSION,
-            actor: new.actor,
-            payload: new.value,
+            actor: body.actor,
+            payload: body.payload,
             trace_id: self.trace_id,
-            span_id: new.span_id,
+            span_id: body.span_id,
             causality: Causality {
                 parent_event_id: self.parent,
-                idempotency_key: new.idempotency_key,
+                idempotency_key: body.idempotency_key,
             },
         }
     }
 }
 
-/// A commit that is recorded, with the stamps of its events.
+/// A commit on its way back to its caller, recorded.
 #[derive(Debug)]
 pub(crate) struct Stamped {
     pub(crate) commit: Prepared,
@@ -122,36 +136,68 @@ pub(crate) struct Stamped {
 }
 
 impl Stamped {
-    /// The rows of its events.
-    pub(crate) fn rows(&self) -> impl Iterator<Item = StoredEvent<&str>> {
-        rows(&self.commit, &self.stamps)
-    }
-
     /// Its events. Whoever waits for them puts them together, so that a writer does not.
     pub(crate) fn into_events(self) -> Vec<Event> {
         let Prepared {
             task_id, events, ..
         } = self.commit;
         let each = self.stamps.into_iter().zip(events);
-        each.map(|(stamp, new)| stamp.event(task_id.clone(), new))
+        each.map(|(stamp, new)| stamp.event(task_id.clone(), new.body))
             .collect()
     }
 }
 
-/// The rows of a commit's events.
-pub(crate) fn rows<'a>(
+/// A commit that was not refused, with the stamps of its events.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Accepted<'a> {
     commit: &'a Prepared,
     stamps: &'a [Stamp],
-) -> impl Iterator<Item = StoredEvent<&'a str>> {
-    let each = stamps.iter().zip(&commit.events);
-    each.map(|(stamp, new)| stamp.row(&commit.task_id, new))
 }
 
-/// The events of a commit, for others than who waits for them.
-pub(crate) fn events(commit: &Prepared, stamps: &[Stamp]) -> Vec<Event> {
-    let each = stamps.iter().zip(&commit.events);
-    each.map(|(stamp, new)| stamp.clone().event(commit.task_id.clone(), new.clone()))
+/// Those of some commits that were not refused.
+pub(crate) fn accepted<'a>(
+    commits: impl IntoIterator<Item = &'a Prepared>,
+    outcomes: &'a [Outcome],
+) -> impl Iterator<Item = Accepted<'a>> {
+    let each = commits.into_iter().zip(outcomes);
+    each.filter_map(|(commit, outcome)| {
+        let stamps = outcome.as_deref().ok()?;
+        Some(Accepted { commit, stamps })
+    })
+}
+
+impl<'a> Accepted<'a> {
+    pub(crate) const fn task_id(self) -> &'a TaskId {
+        &self.commit.task_id
+    }
+
+    /// The rows of its events.
+    pub(crate) fn rows(self) -> impl Iterator<Item = StoredEvent<&'a str>> {
+        let each = self.stamps.iter().zip(&self.commit.events);
+        each.map(move |(stamp, new)| stamp.row(self.task_id(), new))
+    }
+
+    /// Its artifacts, each with its task and the event that it came with: the last.
+    pub(crate) fn artifacts(
+        self,
+    ) -> impl Iterator<Item = (&'a TaskId, &'a Stamp, &'a PreparedArtifact)> {
+        let last = self.stamps.last().into_iter();
+        last.flat_map(move |last| {
+            let artifacts = self.commit.artifacts.iter();
+            artifacts.map(move |artifact| (self.task_id(), last, artifact))
+        })
+    }
+
+    /// Its events, for others than who waits for them.
+    pub(crate) fn events(self) -> Vec<Event> {
+        let each = self.stamps.iter().zip(&self.commit.events);
+        each.map(|(stamp, new)| {
+            stamp
+                .clone()
+                .event(self.task_id().clone(), new.body.clone())
+        })
         .collect()
+    }
 }
 
 /// An event as the projections see it: recorded, or about to be.

@@ -170,7 +170,7 @@ impl Feed {
             for row in &found {
                 after = row.count("position").unwrap_or(until);
                 match rows::event(row) {
-                    Ok(event) => self.hub.publish(vec![event]),
+                    Ok(event) => self.hub.publish_one(event),
                     Err(error) => tracing::warn!(%error, "an event that can not be handed on"),
                 }
             }

@@ -11,11 +11,10 @@ use super::lease::Lease;
 use super::pipeline::{self, Step};
 use super::statements::Writing;
 use super::write::{self, step};
-use super::writer::Outcome;
 use crate::books::chain::StoredEvent;
 use crate::books::plan::Writes;
-use crate::books::stamp::{self, Stamp};
-use crate::prepared::{Prepared, PreparedArtifact};
+use crate::books::stamp::Stamp;
+use crate::prepared::PreparedArtifact;
 
 /// What is to be written in a transaction that has begun.
 pub(super) struct Group<'a> {
@@ -23,8 +22,8 @@ pub(super) struct Group<'a> {
     pub(super) events: Vec<StoredEvent<&'a str>>,
     /// The pointers of the tasks that there are already.
     pub(super) pointers: &'a HashMap<TaskId, String>,
-    /// Each with the last event of its commit.
-    pub(super) artifacts: Vec<(StoredEvent<&'a str>, &'a PreparedArtifact)>,
+    /// Each with its task and the event that it came with.
+    pub(super) artifacts: Vec<(&'a TaskId, &'a Stamp, &'a PreparedArtifact)>,
     pub(super) lease: &'a Lease,
     /// What makes this program known again, where it has to be.
     pub(super) renew: Option<&'a Statement>,
@@ -91,7 +90,7 @@ impl Group<'_> {
             let columns = || write::artifacts(&self.artifacts);
             step(client, &writing.artifacts, columns)
         });
-        let contents = self.artifacts.iter().filter_map(move |(_, artifact)| {
+        let contents = self.artifacts.iter().filter_map(move |(_, _, artifact)| {
             let content = artifact.content.as_ref()?;
             let step: Step<'a> = Box::pin(async move {
                 let values: [&(dyn ToSql + Sync); 2] = [&artifact.artifact_id.as_str(), content];
@@ -119,32 +118,4 @@ impl Group<'_> {
             client.batch_execute(&end).await.map(|()| 0)
         })
     }
-}
-
-/// The commits that were not refused, each with the stamps of its events.
-pub(super) fn recorded<'a>(
-    commits: &[&'a Prepared],
-    outcomes: &'a [Outcome],
-) -> impl Iterator<Item = (&'a Prepared, &'a [Stamp])> {
-    let each = commits.iter().zip(outcomes);
-    each.filter_map(|(commit, outcome)| Some((*commit, outcome.as_deref().ok()?)))
-}
-
-/// The artifacts of the commits that were not refused, each with the last event of its commit.
-pub(super) fn artifacts<'a>(
-    commits: &[&'a Prepared],
-    outcomes: &'a [Outcome],
-) -> Vec<(StoredEvent<&'a str>, &'a PreparedArtifact)> {
-    let mut all = Vec::new();
-    for (commit, stamps) in recorded(commits, outcomes) {
-        if let Some(last) = stamp::rows(commit, stamps).last() {
-            all.extend(
-                commit
-                    .artifacts
-                    .iter()
-                    .map(|artifact| (last.clone(), artifact)),
-            );
-        }
-    }
-    all
 }

@@ -301,7 +301,9 @@ impl EventStore for PostgresStore {
             let (own, clock) = (&self.lease.gateway_id, self.clock.as_ref());
             let part = Box::pin(prune::some(&mut repairer, own, before, &place, clock));
             let part = part.await.map_err(told)?;
-            self.hub.publish(part.events);
+            for event in part.events {
+                self.hub.publish_one(event);
+            }
             self.hub.reach(part.head);
             pruned.add(part.pruned);
             progress.add(part.pruned.events);

@@ -58,7 +58,7 @@ pub(crate) async fn some(
     tx.commit().await?;
     part.events = prunings
         .into_iter()
-        .flat_map(|(_, pruning)| pruning.tombstone.into_events())
+        .map(|(task_id, each)| each.stamp.event(task_id, each.tombstone.body))
         .collect();
     Ok(part)
 }
@@ -204,7 +204,7 @@ async fn remove(
     tx.execute(sql, &[&ids, &first, &last]).await?;
     let tombstones: Vec<_> = prunings
         .iter()
-        .flat_map(|(_, each)| each.tombstone.rows())
+        .map(|(id, each)| each.stamp.row(id, &each.tombstone))
         .collect();
     let rows = tx
         .query(

@@ -9,6 +9,7 @@ use tokio_postgres::{Client, Statement};
 use super::pipeline::Step;
 use crate::books::call::CallRow;
 use crate::books::chain::StoredEvent;
+use crate::books::stamp::Stamp;
 use crate::books::sums::{Changes, dollars};
 use crate::books::task::TaskRow;
 use crate::prepared::PreparedArtifact;
@@ -249,21 +250,21 @@ pub(crate) fn sums(changes: &Changes) -> Vec<Column<'_>> {
 
 /// Artifacts, each with the event that it came with: its task and time.
 pub(crate) fn artifacts<'a>(
-    rows: &[(StoredEvent<&'a str>, &'a PreparedArtifact)],
+    rows: &[(&'a TaskId, &'a Stamp, &'a PreparedArtifact)],
 ) -> Vec<Column<'a>> {
     vec![
-        column(rows, |(_, artifact)| artifact.artifact_id.as_str()),
-        column(rows, |(event, _)| event.task_id),
-        column(rows, |(event, _)| event.ts),
-        column(rows, |(_, artifact)| artifact.name.as_str()),
-        column(rows, |(_, artifact)| artifact.description.as_str()),
-        column(rows, |(_, artifact)| {
+        column(rows, |(_, _, artifact)| artifact.artifact_id.as_str()),
+        column(rows, |(task_id, ..)| task_id.as_str()),
+        column(rows, |(_, event, _)| event.ts_text.as_str()),
+        column(rows, |(_, _, artifact)| artifact.name.as_str()),
+        column(rows, |(_, _, artifact)| artifact.description.as_str()),
+        column(rows, |(_, _, artifact)| {
             // Our own structure: it has a JSON form.
             serde_json::to_string(&[&artifact.part]).unwrap_or_default()
         }),
-        column(rows, |(_, artifact)| artifact.storage_ref.as_deref()),
-        column(rows, |(_, artifact)| to_sql(artifact.size)),
-        column(rows, |(_, artifact)| artifact.hash.as_str()),
+        column(rows, |(_, _, artifact)| artifact.storage_ref.as_deref()),
+        column(rows, |(_, _, artifact)| to_sql(artifact.size)),
+        column(rows, |(_, _, artifact)| artifact.hash.as_str()),
     ]
 }
 

@@ -11,13 +11,13 @@ use tokio::time::Instant;
 use super::connect::{Conn, Connector, Purpose};
 use super::facts::{self, LookUps};
 use super::failure::Failure;
-use super::group::{self, Group};
+use super::group::Group;
 use super::lease::{Lease, RENEW};
 use super::patience::Patience;
 use super::statements::Writing;
-use crate::books::facts::Facts;
+use crate::books::facts::Needs;
 use crate::books::plan::Planner;
-use crate::books::stamp::{self, Stamp, Stamped};
+use crate::books::stamp::{self, Accepted, Outcome, Stamped};
 use crate::id::Monotonic;
 use crate::live::Hub;
 use crate::prepared::Prepared;
@@ -28,9 +28,6 @@ use crate::{Cause, Clock, StoreError};
 const MAX_CONTENT: usize = 16 << 20;
 
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
-
-/// What became of a commit.
-pub(super) type Outcome = Result<Vec<Stamp>, StoreError>;
 
 /// What the writer is asked to do.
 #[derive(Debug)]
@@ -181,10 +178,8 @@ impl Writer {
     async fn settle(&mut self, commits: &[&Prepared]) -> Result<Vec<Outcome>, StoreError> {
         let done = Box::pin(self.insist(commits)).await?;
         self.hub.reach(done.head);
-        for (commit, stamps) in group::recorded(commits, &done.outcomes) {
-            if self.hub.is_followed(&commit.task_id) {
-                self.hub.publish(stamp::events(commit, stamps));
-            }
+        for each in stamp::accepted(commits.iter().copied(), &done.outcomes) {
+            self.hub.publish(each.task_id(), || each.events());
         }
         Ok(done.outcomes)
     }
@@ -276,21 +271,21 @@ impl Writer {
         commits: &[&Prepared],
     ) -> Result<Done, Miss> {
         let limit = self.connector.answer_limit();
-        let needs = Facts::default().unknown(commits.iter().copied());
+        let needs = Needs::of(commits.iter().copied());
         let begin = session
             .look_ups
             .begin(&session.conn.client, &needs, &self.lease.gateway_id);
-        let found = match Conn::within(limit, Box::pin(begin)).await {
+        let mut found = match Conn::within(limit, Box::pin(begin)).await {
             Ok(found) => found,
             Err(failure) => return Err(self.give_up(session, failure).await),
         };
         let before = found.facts.head;
-        let mut planner = Planner::new(found.facts, &mut self.ids, self.clock.as_ref());
+        let mut planner = Planner::new(&mut found.facts, &mut self.ids, self.clock.as_ref());
         let outcomes: Vec<Outcome> = commits
             .iter()
             .map(|commit| planner.commit(commit))
             .collect();
-        let (writes, _) = planner.finish();
+        let writes = planner.into_writes();
         let first = outcomes.iter().flatten().flatten().next();
         let done = Done {
             first: first.map(|stamp| stamp.event_id.clone()),
@@ -306,13 +301,12 @@ impl Writer {
                 "the lease on the database had lapsed: this program stood still or was cut off"
             );
         }
+        let accepted = || stamp::accepted(commits.iter().copied(), &done.outcomes);
         let group = Group {
             writes: &writes,
-            events: group::recorded(commits, &done.outcomes)
-                .flat_map(|(commit, stamps)| stamp::rows(commit, stamps))
-                .collect(),
+            events: accepted().flat_map(Accepted::rows).collect(),
             pointers: &found.pointers,
-            artifacts: group::artifacts(commits, &done.outcomes),
+            artifacts: accepted().flat_map(Accepted::artifacts).collect(),
             lease: &self.lease,
             renew: (!found.alive).then_some(&session.renew),
             before,

@@ -1,4 +1,4 @@
-//! Looks up what a group of commits needs to know.
+//! Looks up what a group of commits needs to know, and what of that is known from the group before.
 
 use event_payloads::{EventId, TaskId, TaskStatus};
 use rusqlite::{Connection, OptionalExtension};
@@ -7,6 +7,7 @@ use super::failure::Failure;
 use super::{read, row};
 use crate::books::chain::Hash;
 use crate::books::facts::{Facts, Needs};
+use crate::books::plan::Writes;
 use crate::books::task::TaskRow;
 use crate::rows::{self, corrupt, from_sql};
 use crate::sql;
@@ -15,7 +16,8 @@ use crate::sql;
 #[derive(Debug)]
 pub(crate) struct Known {
     pub(crate) facts: Facts,
-    pub(crate) version: i64,
+    /// Of the database as it is seen from here.
+    version: i64,
 }
 
 impl Known {
@@ -33,6 +35,14 @@ impl Known {
                 facts: Facts::of(read::head(conn)?),
                 version,
             }),
+        }
+    }
+
+    /// What is known when some writes, planned on this, are on record.
+    pub(crate) fn after(self, writes: &Writes) -> Self {
+        Self {
+            facts: self.facts.after(writes),
+            ..self
         }
     }
 }
@@ -107,4 +117,170 @@ fn call(
     row::first(conn, &sql::call(), [call_id.as_str()], |row| {
         rows::call(row)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use event_payloads::{
+        Actor, Cost, CostCorrected, CostSource, ModelCallCompleted, ModelCallStarted, Payload,
+        StateTransition, TaskCreated, TokenUsage, Usd,
+    };
+
+    use super::*;
+    use crate::books::plan::Planner;
+    use crate::books::stamp::{self, Accepted};
+    use crate::id::Monotonic;
+    use crate::prepared::{ArtifactLimits, Prepared};
+    use crate::sqlite::{schema, write};
+    use crate::{Commit, NewEvent, Parent, SystemClock};
+
+    fn open(path: &Path) -> Connection {
+        let mut conn = Connection::open(path).unwrap();
+        conn.pragma_update(None, "journal_mode", "WAL").unwrap();
+        schema::migrate(&mut conn, path).unwrap();
+        conn
+    }
+
+    /// A group of one commit; gives the identifier of its last event.
+    fn record(conn: &Connection, known: &mut Option<Known>, events: Vec<NewEvent>) -> EventId {
+        let commit = Commit {
+            events,
+            ..Commit::new("task".parse().unwrap())
+        };
+        let limits = ArtifactLimits { inline: 0, max: 0 };
+        let commit = Prepared::new(commit, limits, None).unwrap();
+        conn.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let mut now = Known::begin(conn, known.take()).unwrap();
+        now.facts
+            .learn(look_up(conn, &now.facts.unknown([&commit])).unwrap());
+        let mut ids = Monotonic::default();
+        let mut planner = Planner::new(&mut now.facts, &mut ids, &SystemClock);
+        let outcomes = [planner.commit(&commit)];
+        let writes = planner.into_writes();
+        let rows = stamp::accepted([&commit], &outcomes).flat_map(Accepted::rows);
+        write::write(conn, &writes, rows).unwrap();
+        conn.execute_batch("COMMIT").unwrap();
+        *known = Some(now.after(&writes));
+        outcomes[0]
+            .as_ref()
+            .unwrap()
+            .last()
+            .unwrap()
+            .event_id
+            .clone()
+    }
+
+    fn system(payload: Payload) -> NewEvent {
+        NewEvent::new(Actor::System, payload)
+    }
+
+    fn created() -> NewEvent {
+        system(Payload::TaskCreated(TaskCreated {
+            title: "Hi".to_owned(),
+            thread_id: "default".to_owned(),
+            scope_id: "chat:web:default".to_owned(),
+            channel: "web".to_owned(),
+            sender_id: "owner".to_owned(),
+            risk_level: "low".to_owned(),
+        }))
+        .key("key")
+    }
+
+    fn running() -> NewEvent {
+        system(Payload::StateTransition(StateTransition {
+            from_status: TaskStatus::Created,
+            to_status: TaskStatus::Running,
+            reason: String::new(),
+        }))
+    }
+
+    fn started() -> NewEvent {
+        system(Payload::ModelCallStarted(ModelCallStarted {
+            model_alias: "planner".to_owned(),
+            category: "main".to_owned(),
+            ..ModelCallStarted::default()
+        }))
+    }
+
+    fn completed(call_id: &EventId, cost: &Cost) -> NewEvent {
+        let call = ModelCallCompleted {
+            model_name: "gpt-4o-mini".to_owned(),
+            duration_ms: 420,
+            token_usage: Some(TokenUsage::new(20, 2)),
+            ..ModelCallCompleted::default()
+        };
+        let call = call.with_cost(cost);
+        system(Payload::ModelCallCompleted(Box::new(call))).parent(Parent::Event(call_id.clone()))
+    }
+
+    fn corrected(call_id: &EventId, cost_usd: Usd) -> NewEvent {
+        system(Payload::CostCorrected(Box::new(CostCorrected {
+            call_id: call_id.clone(),
+            cost_usd,
+            cost_source: CostSource::Proxy,
+            previous_cost_usd: Usd::ZERO,
+            previous_cost_unavailable: true,
+            previous_cost_source: CostSource::None,
+            reason: "prices of today".to_owned(),
+            cost_breakdown: None,
+        })))
+    }
+
+    /// Else a store that stays open would go on from something other than what it finds when it is opened.
+    #[test]
+    fn what_is_known_after_a_group_is_what_a_look_up_gives() {
+        let folder = tempfile::tempdir().unwrap();
+        let conn = open(&folder.path().join("octo.db"));
+        let mut known = None;
+        let same = |known: &Option<Known>| {
+            let facts = &known.as_ref().unwrap().facts;
+            let needs = Needs {
+                tasks: facts.tasks.keys().cloned().collect(),
+                calls: facts.calls.keys().cloned().collect(),
+                ..Needs::default()
+            };
+            let found = look_up(&conn, &needs).unwrap();
+            let head = read::head(&conn).unwrap();
+            assert_eq!(*facts, Facts { head, ..found });
+            (facts.tasks.len(), facts.calls.len())
+        };
+        record(&conn, &mut known, vec![created(), running()]);
+        assert_eq!(same(&known), (1, 0));
+        let usd: Usd = "0.25".parse().unwrap();
+        let costs = [
+            Cost::known(usd, CostSource::Proxy),
+            Cost::Unavailable("no price".to_owned()),
+        ];
+        for (calls, cost) in costs.iter().enumerate() {
+            let call_id = record(&conn, &mut known, vec![started()]);
+            assert_eq!(same(&known), (1, calls + 1));
+            record(&conn, &mut known, vec![completed(&call_id, cost)]);
+            same(&known);
+            record(&conn, &mut known, vec![corrected(&call_id, usd)]);
+            same(&known);
+        }
+    }
+
+    #[test]
+    fn what_is_known_outlives_own_commits_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("octo.db");
+        let conn = open(&path);
+        let mut known = None;
+        record(&conn, &mut known, vec![created(), running()]);
+        // Other writes of the same connection, and a log that is carried over, change nothing of it.
+        conn.execute_batch(
+            "INSERT INTO log_cursors (reader, position) VALUES ('r', 1); PRAGMA wal_checkpoint",
+        )
+        .unwrap();
+        let kept = Known::begin(&conn, known).unwrap();
+        assert_eq!((kept.facts.tasks.len(), kept.facts.head), (1, 2));
+        open(&path)
+            .execute_batch("UPDATE tasks SET status = 'CANCELLED'")
+            .unwrap();
+        let anew = Known::begin(&conn, Some(kept)).unwrap();
+        assert_eq!(anew.facts, Facts::of(2));
+    }
 }

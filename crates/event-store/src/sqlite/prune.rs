@@ -119,7 +119,7 @@ fn one(
         artifacts: count(artifacts.len()),
     });
     part.artifacts.extend(artifacts);
-    part.events.extend(remove(conn, &task.task_id, pruning)?);
+    part.events.push(remove(conn, &task.task_id, pruning)?);
     Ok(())
 }
 
@@ -127,7 +127,7 @@ fn count(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }
 
-fn remove(conn: &Connection, task_id: &TaskId, pruning: Pruning) -> Result<Vec<Event>, Failure> {
+fn remove(conn: &Connection, task_id: &TaskId, pruning: Pruning) -> Result<Event, Failure> {
     let id = task_id.as_str();
     conn.prepare_cached("DELETE FROM model_calls WHERE task_id = ?1")?
         .execute([id])?;
@@ -135,7 +135,7 @@ fn remove(conn: &Connection, task_id: &TaskId, pruning: Pruning) -> Result<Vec<E
         .execute([id])?;
     conn.prepare_cached("DELETE FROM events WHERE task_id = ?1 AND task_seq BETWEEN ?2 AND ?3")?
         .execute(params![id, pruning.first_seq, pruning.last_seq])?;
-    write::events(conn, pruning.tombstone.rows())?;
+    write::events(conn, [pruning.stamp.row(task_id, &pruning.tombstone)])?;
     write::task(conn, task_id, &pruning.task)?;
-    Ok(pruning.tombstone.into_events())
+    Ok(pruning.stamp.event(task_id.clone(), pruning.tombstone.body))
 }

@@ -20,7 +20,7 @@ use super::schema::LAYOUT;
 use super::{read, rebuild, records, write};
 use crate::books::facts::Facts;
 use crate::books::plan::Planner;
-use crate::books::stamp::{self, Stamp, Stamped};
+use crate::books::stamp::{self, Accepted, Outcome, Stamped};
 use crate::files::ArtifactFiles;
 use crate::id::Monotonic;
 use crate::live::Hub;
@@ -28,9 +28,6 @@ use crate::prepared::{ArtifactLimits, Prepared};
 use crate::{Clock, Rebuilt, Records, StoreError};
 
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
-
-/// What became of a commit: the stamps of its events.
-type Outcome = Result<Vec<Stamp>, StoreError>;
 
 /// A commit, who waits for it, and what became of it.
 type Answer = (Append, Outcome);
@@ -41,7 +38,7 @@ type More<'a> = &'a mut dyn FnMut(usize) -> Option<Append>;
 /// A group that was recorded.
 struct Done {
     outcomes: Vec<Outcome>,
-    /// Known once it is.
+    /// What is known with it on record.
     known: Known,
 }
 
@@ -89,7 +86,7 @@ pub(crate) struct Writer {
     /// True while the log may hold a commit whose callers were told of an error, see
     /// [`settle`](Self::settle).
     pub(crate) in_doubt: bool,
-    /// From the group before; `None` after anything else.
+    /// What is known since the last group; `None` after any other change of what is on record.
     pub(crate) known: Option<Known>,
 }
 
@@ -158,7 +155,7 @@ impl Writer {
         let write = |writer: &mut Self, known| writer.write(&mut group, more, known);
         let outcomes = match self.all_or_nothing(write) {
             Ok(Done { outcomes, known }) => {
-                self.hub.reach(known.facts.head);
+                self.tell(&group, &outcomes, known.facts.head);
                 self.known = Some(known);
                 outcomes
             }
@@ -177,15 +174,19 @@ impl Writer {
         };
         let mut answers: Vec<Answer> = group.into_iter().zip(outcomes).collect();
         for (append, outcome) in &mut answers {
-            if let Ok(stamps) = outcome {
-                let commit = &mut append.commit;
-                commit.keep();
-                if self.hub.is_followed(&commit.task_id) {
-                    self.hub.publish(stamp::events(commit, stamps));
-                }
+            if outcome.is_ok() {
+                append.commit.keep();
             }
         }
         answers
+    }
+
+    /// Tells those who follow of a group that is recorded.
+    fn tell(&self, group: &[Append], outcomes: &[Outcome], head: u64) {
+        self.hub.reach(head);
+        for each in accepted(group, outcomes) {
+            self.hub.publish(each.task_id(), || each.events());
+        }
     }
 
     /// Records each commit of a group that failed in a transaction of its own.
@@ -257,8 +258,8 @@ impl Writer {
         more: More<'_>,
         known: Option<Known>,
     ) -> Result<Done, Failure> {
-        let Known { facts, version } = Known::begin(&self.conn, known)?;
-        let mut planner = Planner::new(facts, &mut self.ids, self.clock.as_ref());
+        let mut known = Known::begin(&self.conn, known)?;
+        let mut planner = Planner::new(&mut known.facts, &mut self.ids, self.clock.as_ref());
         let mut outcomes: Vec<Outcome> = Vec::with_capacity(group.len());
         loop {
             if outcomes.len() == group.len() {
@@ -270,22 +271,15 @@ impl Writer {
             outcomes.push(plan(&self.conn, &mut planner, &mut append.commit)?);
         }
         tracing::trace!(commits = group.len(), "recording a group");
-        let (writes, facts) = planner.finish();
-        let recorded = || {
-            let each = group.iter().zip(&outcomes);
-            each.filter_map(|(append, outcome)| Some((&append.commit, outcome.as_deref().ok()?)))
-        };
-        let rows = recorded().flat_map(|(commit, stamps)| stamp::rows(commit, stamps));
+        let writes = planner.into_writes();
+        let rows = accepted(group, &outcomes).flat_map(Accepted::rows);
         write::write(&self.conn, &writes, rows)?;
-        for (commit, stamps) in recorded() {
-            let Some(last) = stamps.last() else { continue };
-            for artifact in &commit.artifacts {
-                write::artifact(&self.conn, &commit.task_id, last, artifact)?;
-            }
+        for (task_id, event, artifact) in accepted(group, &outcomes).flat_map(Accepted::artifacts) {
+            write::artifact(&self.conn, task_id, event, artifact)?;
         }
         Ok(Done {
             outcomes,
-            known: Known { facts, version },
+            known: known.after(&writes),
         })
     }
 
@@ -311,12 +305,14 @@ impl Writer {
     }
 
     fn prune(&mut self, before: Timestamp, after: &prune::Place) -> Result<Part, StoreError> {
-        let part = self.all_or_nothing(|writer, _| {
+        let mut part = self.all_or_nothing(|writer, _| {
             let (ids, clock) = (&mut writer.ids, writer.clock.as_ref());
             prune::some(&writer.conn, before, after, ids, clock)
         })?;
         self.hub.reach(part.head);
-        self.hub.publish(part.events.clone());
+        for event in std::mem::take(&mut part.events) {
+            self.hub.publish_one(event);
+        }
         Ok(part)
     }
 
@@ -376,6 +372,14 @@ impl Writer {
     }
 }
 
+/// The commits of a group that were not refused.
+fn accepted<'a>(
+    group: &'a [Append],
+    outcomes: &'a [Outcome],
+) -> impl Iterator<Item = Accepted<'a>> {
+    stamp::accepted(group.iter().map(|append| &append.commit), outcomes)
+}
+
 /// Plans a commit. One that is refused leaves no trace.
 fn plan(
     conn: &Connection,
@@ -384,7 +388,7 @@ fn plan(
 ) -> Result<Outcome, Failure> {
     let needs = planner.facts.unknown([&*commit]);
     planner.facts.learn(facts::look_up(conn, &needs)?);
-    let placed = place(commit, &planner.facts);
+    let placed = place(commit, planner.facts);
     let outcome = placed.and_then(|()| planner.commit(commit));
     if outcome.is_err() {
         commit.take_back()?;

@@ -128,6 +128,9 @@ pub(crate) async fn pruning_keeps_sums_chains_and_keys(house: &House) {
     assert_eq!(desk.store.prunable(far).await.unwrap().tasks, 1);
     let again = desk.store.prune(far, &Progress::default()).await.unwrap();
     assert_eq!(again.tasks, 1, "not the tombstone's task");
+    // What comes late follows the tombstone.
+    let late = desk.append(&old, vec![message("late")]).await;
+    assert_eq!(late[0].task_seq, left[1].task_seq + 1);
     assert_eq!(problems(desk.store.as_ref()).await, [""; 0]);
     assert_eq!(sums(desk.store.as_ref()).await, before_sums);
 }
