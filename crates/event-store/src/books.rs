@@ -1,8 +1,9 @@
 //! How events add up, whichever database keeps them: no I/O in here.
 //!
-//! [`plan`] takes what is on record about the tasks of some commits and says what is to be written;
-//! [`recount`] says from the events alone what should be there. Both go through the same steps of
-//! [`call`] and [`task`], so a rebuilt projection can not differ from one that grew.
+//! [`plan`] takes what is on record about the tasks of some commits, gives their events their [`stamp`]s
+//! and says what else is to be written; [`recount`] says from the events alone what should be there. Both
+//! go through the same steps of [`call`] and [`task`], so a rebuilt projection can not differ from one
+//! that grew.
 
 pub(crate) mod answer;
 pub(crate) mod audit;

@@ -31,7 +31,7 @@ impl Needs {
 }
 
 /// The answers. What was looked up and is not in here is not on record.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Facts {
     pub(crate) tasks: HashMap<TaskId, TaskRow>,
     /// Who has each idempotency key.

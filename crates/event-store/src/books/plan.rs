@@ -131,9 +131,8 @@ impl<'a> Planner<'a> {
         let Some(key) = &new.body.idempotency_key else {
             return Ok(());
         };
-        let earlier = draft.commit.events.iter().take(draft.stamps.len());
+        let mut earlier = draft.commit.events.iter().take(draft.stamps.len());
         let own = earlier
-            .into_iter()
             .any(|event| event.body.idempotency_key.as_ref() == Some(key))
             .then_some(&draft.commit.task_id);
         let owner = self.facts.keys.get(key).or(own);

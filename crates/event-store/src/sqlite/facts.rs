@@ -124,9 +124,9 @@ mod tests {
     use std::path::Path;
 
     use event_payloads::{
-        Actor, Cost, CostCorrected, CostSource, ModelCallCompleted, ModelCallStarted, Payload,
-        StateTransition, TaskCreated, TokenUsage, Usd,
+        Actor, Cost, CostSource, EventType, ModelCallCompleted, Payload, TokenUsage,
     };
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::books::plan::Planner;
@@ -163,45 +163,29 @@ mod tests {
         write::write(conn, &writes, rows).unwrap();
         conn.execute_batch("COMMIT").unwrap();
         *known = Some(now.after(&writes));
-        outcomes[0]
-            .as_ref()
-            .unwrap()
-            .last()
-            .unwrap()
-            .event_id
-            .clone()
+        let stamps = outcomes[0].as_ref().unwrap();
+        stamps[stamps.len() - 1].event_id.clone()
     }
 
-    fn system(payload: Payload) -> NewEvent {
-        NewEvent::new(Actor::System, payload)
+    fn event(event_type: EventType, payload: Value) -> NewEvent {
+        NewEvent::new(Actor::System, Payload::Unknown(event_type, payload))
     }
 
-    fn created() -> NewEvent {
-        system(Payload::TaskCreated(TaskCreated {
-            title: "Hi".to_owned(),
-            thread_id: "default".to_owned(),
-            scope_id: "chat:web:default".to_owned(),
-            channel: "web".to_owned(),
-            sender_id: "owner".to_owned(),
-            risk_level: "low".to_owned(),
-        }))
-        .key("key")
-    }
-
-    fn running() -> NewEvent {
-        system(Payload::StateTransition(StateTransition {
-            from_status: TaskStatus::Created,
-            to_status: TaskStatus::Running,
-            reason: String::new(),
-        }))
+    fn running_task() -> Vec<NewEvent> {
+        let created = json!({
+            "title": "Hi", "thread_id": "default", "scope_id": "chat:web:default",
+            "channel": "web", "sender_id": "owner", "risk_level": "low",
+        });
+        let moved = json!({"from_status": "CREATED", "to_status": "RUNNING", "reason": ""});
+        vec![
+            event(EventType::TaskCreated, created).key("key"),
+            event(EventType::StateTransition, moved),
+        ]
     }
 
     fn started() -> NewEvent {
-        system(Payload::ModelCallStarted(ModelCallStarted {
-            model_alias: "planner".to_owned(),
-            category: "main".to_owned(),
-            ..ModelCallStarted::default()
-        }))
+        let call = json!({"model_alias": "planner", "request_summary": "Hi", "category": "main"});
+        event(EventType::ModelCallStarted, call)
     }
 
     fn completed(call_id: &EventId, cost: &Cost) -> NewEvent {
@@ -211,21 +195,15 @@ mod tests {
             token_usage: Some(TokenUsage::new(20, 2)),
             ..ModelCallCompleted::default()
         };
-        let call = call.with_cost(cost);
-        system(Payload::ModelCallCompleted(Box::new(call))).parent(Parent::Event(call_id.clone()))
+        let call = Payload::ModelCallCompleted(Box::new(call.with_cost(cost)));
+        NewEvent::new(Actor::System, call).parent(Parent::Event(call_id.clone()))
     }
 
-    fn corrected(call_id: &EventId, cost_usd: Usd) -> NewEvent {
-        system(Payload::CostCorrected(Box::new(CostCorrected {
-            call_id: call_id.clone(),
-            cost_usd,
-            cost_source: CostSource::Proxy,
-            previous_cost_usd: Usd::ZERO,
-            previous_cost_unavailable: true,
-            previous_cost_source: CostSource::None,
-            reason: "prices of today".to_owned(),
-            cost_breakdown: None,
-        })))
+    fn corrected(call_id: &EventId) -> NewEvent {
+        let correction = json!({
+            "call_id": call_id, "cost_usd": 0.5, "cost_source": "proxy", "previous_cost_usd": 0,
+        });
+        event(EventType::CostCorrected, correction)
     }
 
     /// Else a store that stays open would go on from something other than what it finds when it is opened.
@@ -246,11 +224,10 @@ mod tests {
             assert_eq!(*facts, Facts { head, ..found });
             (facts.tasks.len(), facts.calls.len())
         };
-        record(&conn, &mut known, vec![created(), running()]);
+        record(&conn, &mut known, running_task());
         assert_eq!(same(&known), (1, 0));
-        let usd: Usd = "0.25".parse().unwrap();
         let costs = [
-            Cost::known(usd, CostSource::Proxy),
+            Cost::known("0.25".parse().unwrap(), CostSource::Proxy),
             Cost::Unavailable("no price".to_owned()),
         ];
         for (calls, cost) in costs.iter().enumerate() {
@@ -258,7 +235,7 @@ mod tests {
             assert_eq!(same(&known), (1, calls + 1));
             record(&conn, &mut known, vec![completed(&call_id, cost)]);
             same(&known);
-            record(&conn, &mut known, vec![corrected(&call_id, usd)]);
+            record(&conn, &mut known, vec![corrected(&call_id)]);
             same(&known);
         }
     }
@@ -269,7 +246,7 @@ mod tests {
         let path = folder.path().join("octo.db");
         let conn = open(&path);
         let mut known = None;
-        record(&conn, &mut known, vec![created(), running()]);
+        record(&conn, &mut known, running_task());
         // Other writes of the same connection, and a log that is carried over, change nothing of it.
         conn.execute_batch(
             "INSERT INTO log_cursors (reader, position) VALUES ('r', 1); PRAGMA wal_checkpoint",
