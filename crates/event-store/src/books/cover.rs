@@ -268,12 +268,14 @@ mod tests {
                 .filter_map(|part| Some(part.split_once(' ')?.0.to_owned()))
                 .collect::<Vec<_>>()
         };
-        use Dimension::{Alias, Category, Day};
+        use Dimension::{Alias, Category, Day, Model, Provider};
         assert_eq!(of(&[]), ["hour_alias", "day_total", "month_alias"]);
         assert_eq!(of(&[Day]), ["hour_alias", "day_total"]);
         assert_eq!(of(&[Alias]), ["hour_alias", "day_alias", "month_alias"]);
         assert_eq!(of(&[Day, Alias]), ["hour_alias", "day_alias"]);
-        assert_eq!(of(&[Alias, Category]), ["hour", "day", "month"]);
+        assert_eq!(of(&[Category, Day]), ["hour_alias", "day_alias"]);
+        assert_eq!(of(&[Provider]), ["hour_model", "day_model", "month_model"]);
+        assert_eq!(of(&[Alias, Model]), ["hour", "day", "month"]);
         let days = CostQuery {
             group_by: vec![Alias, Day],
             ..CostQuery::default()

@@ -12,13 +12,15 @@ pub(crate) enum Period {
     Task,
 }
 
-/// How far apart the sums of a period tell its calls: by how many of their words. The coarsest comes first.
+/// How far apart the sums of a period tell its calls: by which of their words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Detail {
     /// One row, however many aliases and models there are.
     Total,
-    /// A row an alias.
+    /// A row an alias and its category: an alias mostly has one.
     Alias,
+    /// A row a model and its provider: a model mostly has one.
+    Model,
     /// A row for every alias, category, model and provider that came together.
     Words,
 }
@@ -26,20 +28,24 @@ pub(crate) enum Detail {
 impl Detail {
     /// What rows have to tell apart to be added up by these.
     pub(crate) fn of(group_by: &[Dimension]) -> Self {
-        let needed = group_by.iter().map(|dimension| match dimension {
-            Dimension::Day => Self::Total,
-            Dimension::Alias => Self::Alias,
-            Dimension::Category | Dimension::Model | Dimension::Provider => Self::Words,
-        });
-        needed.max().unwrap_or(Self::Total)
+        let by = |dimensions: [Dimension; 2]| group_by.iter().any(|by| dimensions.contains(by));
+        let alias = by([Dimension::Alias, Dimension::Category]);
+        let model = by([Dimension::Model, Dimension::Provider]);
+        match (alias, model) {
+            (false, false) => Self::Total,
+            (true, false) => Self::Alias,
+            (false, true) => Self::Model,
+            (true, true) => Self::Words,
+        }
     }
 
     /// What is left of a call's alias, category, model and provider.
     pub(crate) const fn words(self, words: [&str; 4]) -> [&str; 4] {
-        let [alias, ..] = words;
+        let [alias, category, model, provider] = words;
         match self {
             Self::Total => [""; 4],
-            Self::Alias => [alias, "", "", ""],
+            Self::Alias => [alias, category, "", ""],
+            Self::Model => ["", "", model, provider],
             Self::Words => words,
         }
     }
@@ -57,14 +63,17 @@ pub(crate) struct Kind {
 
 impl Kind {
     /// All that are kept.
-    pub(crate) const EACH: [Self; 9] = [
+    pub(crate) const EACH: [Self; 12] = [
         Self::new(Period::All, Detail::Words),
         Self::new(Period::Month, Detail::Alias),
+        Self::new(Period::Month, Detail::Model),
         Self::new(Period::Month, Detail::Words),
         Self::new(Period::Day, Detail::Total),
         Self::new(Period::Day, Detail::Alias),
+        Self::new(Period::Day, Detail::Model),
         Self::new(Period::Day, Detail::Words),
         Self::new(Period::Hour, Detail::Alias),
+        Self::new(Period::Hour, Detail::Model),
         Self::new(Period::Hour, Detail::Words),
         Self::TASK,
     ];
@@ -98,12 +107,15 @@ impl Kind {
         match (self.period, self.detail) {
             (Period::All, _) => "all",
             (Period::Month, Detail::Words) => "month",
-            (Period::Month, _) => "month_alias",
+            (Period::Month, Detail::Model) => "month_model",
+            (Period::Month, Detail::Alias | Detail::Total) => "month_alias",
             (Period::Day, Detail::Words) => "day",
+            (Period::Day, Detail::Model) => "day_model",
             (Period::Day, Detail::Alias) => "day_alias",
             (Period::Day, Detail::Total) => "day_total",
             (Period::Hour, Detail::Words) => "hour",
-            (Period::Hour, _) => "hour_alias",
+            (Period::Hour, Detail::Model) => "hour_model",
+            (Period::Hour, Detail::Alias | Detail::Total) => "hour_alias",
             (Period::Task, _) => "task",
         }
     }
@@ -127,26 +139,34 @@ mod tests {
     }
 
     #[test]
-    fn the_coarsest_is_kept_and_none_that_would_do_is_coarser() {
-        let periods = Kind::EACH.map(Kind::period);
-        for period in periods {
-            for least in [Detail::Total, Detail::Alias, Detail::Words] {
+    fn what_is_read_tells_enough_apart_and_nothing_coarser_would() {
+        let tells = |detail: Detail, least: Detail| {
+            detail == least || detail == Detail::Words || least == Detail::Total
+        };
+        let details = [Detail::Total, Detail::Alias, Detail::Model, Detail::Words];
+        for period in Kind::EACH.map(Kind::period) {
+            for least in details {
                 let would_do = Kind::EACH
                     .into_iter()
-                    .filter(|kind| kind.period == period && kind.detail >= least);
+                    .filter(|kind| kind.period == period && tells(kind.detail, least));
                 assert_eq!(Some(Kind::coarsest(period, least)), would_do.min());
             }
         }
     }
 
     #[test]
-    fn a_question_needs_as_much_as_the_finest_that_it_groups_by() {
+    fn a_question_needs_no_more_words_than_it_groups_by() {
         use Dimension::{Alias, Category, Day, Model, Provider};
         assert_eq!(Detail::of(&[]), Detail::Total);
         assert_eq!(Detail::of(&[Day]), Detail::Total);
-        assert_eq!(Detail::of(&[Alias, Day]), Detail::Alias);
-        for finest in [Category, Model, Provider] {
-            assert_eq!(Detail::of(&[finest, Alias]), Detail::Words);
+        for by in [vec![Alias, Day], vec![Category], vec![Category, Alias]] {
+            assert_eq!(Detail::of(&by), Detail::Alias, "{by:?}");
+        }
+        for by in [vec![Provider], vec![Day, Model], vec![Model, Provider]] {
+            assert_eq!(Detail::of(&by), Detail::Model, "{by:?}");
+        }
+        for by in [[Alias, Model], [Provider, Category]] {
+            assert_eq!(Detail::of(&by), Detail::Words, "{by:?}");
         }
     }
 }

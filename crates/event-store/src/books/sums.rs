@@ -339,12 +339,15 @@ mod tests {
             rows,
             [
                 "all  acmp",
-                "month_alias 2026-03 a",
+                "month_alias 2026-03 ac",
+                "month_model 2026-03 mp",
                 "month 2026-03 acmp",
                 "day_total 2026-03-01 ",
-                "day_alias 2026-03-01 a",
+                "day_alias 2026-03-01 ac",
+                "day_model 2026-03-01 mp",
                 "day 2026-03-01 acmp",
-                "hour_alias 2026-03-01T12 a",
+                "hour_alias 2026-03-01T12 ac",
+                "hour_model 2026-03-01T12 mp",
                 "hour 2026-03-01T12 acmp",
                 "task t acmp",
             ]

@@ -7,7 +7,7 @@ use super::failure::Failure;
 use crate::StoreError;
 
 /// The layout that this version reads and writes, in `octo_layout`.
-pub(crate) const LAYOUT: i64 = 4;
+pub(crate) const LAYOUT: i64 = 5;
 
 /// The tables of the SQLite layout, with the same names. What is compared or sorted has the collation
 /// `C`, so that both databases sort alike. Times and JSON are the texts that were recorded: the hash chain
@@ -189,8 +189,21 @@ const BY_ALIAS: &str = coarser!(
     from "period IN ('month', 'day', 'hour') GROUP BY period, scope, alias"
 );
 
+/// The sums by alias also tell categories apart; and likewise there are some by model and provider.
+const BY_PAIRS: &str = concat!(
+    "DELETE FROM cost_sums WHERE period IN ('month_alias', 'day_alias', 'hour_alias');",
+    coarser!(
+        "period || '_alias', scope, alias, category, '', ''"
+        from "period IN ('month', 'day', 'hour') GROUP BY period, scope, alias, category;"
+    ),
+    coarser!(
+        "period || '_model', scope, '', '', model, provider"
+        from "period IN ('month', 'day', 'hour') GROUP BY period, scope, model, provider"
+    )
+);
+
 /// The steps from one layout to the next.
-const STEPS: [&str; 4] = [FIRST, DAY_TOTAL, RECOVERY, BY_ALIAS];
+const STEPS: [&str; 5] = [FIRST, DAY_TOTAL, RECOVERY, BY_ALIAS, BY_PAIRS];
 
 /// Names the lock under which a layout is made. `octo` in ASCII, and a number.
 const MIGRATION_LOCK: i64 = 0x6f63_746f_0000_0001;

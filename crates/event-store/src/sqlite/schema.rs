@@ -11,7 +11,7 @@ use crate::{Rebuilt, StoreError};
 
 /// The layout that this version reads and writes, in `PRAGMA user_version`. Databases that the
 /// Python version made say 0, as new files do.
-pub(crate) const LAYOUT: i64 = 7;
+pub(crate) const LAYOUT: i64 = 8;
 
 /// The layout of existing installations: never renamed, never dropped, so that their own queries
 /// keep working.
@@ -164,7 +164,7 @@ pub(crate) fn layout(conn: &Connection) -> Result<i64, Failure> {
 }
 
 /// The steps from one layout to the next.
-const STEPS: [&[&str]; 7] = [
+const STEPS: [&[&str]; 8] = [
     &[BASE],
     &[CALLS],
     &[ESTIMATED],
@@ -173,6 +173,8 @@ const STEPS: [&[&str]; 7] = [
     // A sum a day over all words: the rebuild after each change of the layout makes it.
     &[],
     // And so it makes the sums by alias.
+    &[],
+    // And those by alias and category, and by model and provider.
     &[],
 ];
 

@@ -229,7 +229,7 @@ async fn a_database_from_before_corrections_gets_their_columns() {
 }
 
 #[tokio::test]
-async fn a_database_from_before_sums_by_alias_gets_them_also_of_what_was_pruned() {
+async fn a_database_from_before_sums_by_some_words_gets_them_also_of_what_was_pruned() {
     let desk = Desk::new().await;
     let cost = Cost::known("0.75".parse().unwrap(), CostSource::Proxy);
     ended::task(desk.store.as_ref(), &desk.ids, "old", &cost).await;
@@ -243,8 +243,11 @@ async fn a_database_from_before_sums_by_alias_gets_them_also_of_what_was_pruned(
     desk.store.close().await.unwrap();
     let sql = desk.sql();
     let before = dump(&sql, "cost_sums");
-    let dropped = sql.execute("DELETE FROM cost_sums WHERE period LIKE '%_alias'", []);
-    assert_eq!(dropped.unwrap(), 3);
+    let dropped = sql.execute(
+        "DELETE FROM cost_sums WHERE period LIKE '%_alias' OR period LIKE '%_model'",
+        [],
+    );
+    assert_eq!(dropped.unwrap(), 9);
     sql.pragma_update(None, "user_version", 6).unwrap();
 
     let store = SqliteStore::open(options(desk.dir.path())).await.unwrap();

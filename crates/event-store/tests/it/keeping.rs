@@ -89,7 +89,11 @@ async fn every_change_behind_our_back_is_found() {
         ),
         (
             "DELETE FROM cost_sums WHERE period = 'hour_alias'",
-            "the sums of hour_alias `2026-03-01T12` (planner, , , )",
+            "the sums of hour_alias `2026-03-01T12` (planner, main, , )",
+        ),
+        (
+            "DELETE FROM cost_sums WHERE period = 'month_model'",
+            "the sums of month_model `2026-03` (, , gpt-4o-mini, openai)",
         ),
         (
             "UPDATE cost_sums SET alias = 'other' WHERE period = 'day'",

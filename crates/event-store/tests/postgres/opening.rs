@@ -23,7 +23,7 @@ async fn programs_that_start_at_once_make_the_tables_once() {
                 store.close().await.unwrap();
             }
             let layout = house.sql("SELECT version::text FROM octo_layout").await;
-            assert_eq!(layout, ["4"]);
+            assert_eq!(layout, ["5"]);
             let left = house.sql("SELECT gateway_id FROM gateways").await;
             assert_eq!(left, Vec::<String>::new());
         }
@@ -47,7 +47,7 @@ async fn tables_of_a_newer_version_are_left_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tables_from_before_sums_by_alias_get_them() {
+async fn older_tables_get_the_sums_by_some_words() {
     in_time(async {
         let house = House::fresh().await;
         let store = house.store().await;
@@ -63,20 +63,24 @@ async fn tables_from_before_sums_by_alias_get_them() {
             store.append(commit(&task_id, vec![end])).await.unwrap();
         }
         store.close().await.unwrap();
-        let by_alias = "SELECT concat_ws(' ', period, scope, alias, calls,
-                               cost_usd * 1000000000000 + cost_pico)
-                        FROM cost_sums WHERE period LIKE '%_alias' AND model = '' ORDER BY 1";
-        let before = house.sql(by_alias).await;
-        // More if the hour ends meanwhile.
-        assert!(before.len() >= 3, "{before:?}");
-        let older = "DELETE FROM cost_sums WHERE period LIKE '%_alias';
-                     UPDATE octo_layout SET version = 3";
-        as_superuser(house.database.url(), older).await;
-
-        let store = house.store().await;
-        assert_eq!(house.sql(by_alias).await, before);
-        verified(&store).await;
-        store.close().await.unwrap();
+        let by_some = "SELECT concat_ws(' ', period, scope, alias, category, model, provider, calls,
+                              cost_usd * 1000000000000 + cost_pico)
+                       FROM cost_sums WHERE period LIKE '%_alias' OR period LIKE '%_model' ORDER BY 1";
+        let before = house.sql(by_some).await;
+        // One by alias and two by model, of a month, a day and an hour. More if the hour ends meanwhile.
+        assert!(before.len() >= 9, "{before:?}");
+        let without_any = "DELETE FROM cost_sums WHERE period LIKE '%_alias' OR period LIKE '%_model';
+                           UPDATE octo_layout SET version = 3";
+        let by_alias_alone = "DELETE FROM cost_sums WHERE period LIKE '%_model';
+                              UPDATE cost_sums SET category = '' WHERE period LIKE '%_alias';
+                              UPDATE octo_layout SET version = 4";
+        for older in [without_any, by_alias_alone] {
+            as_superuser(house.database.url(), older).await;
+            let store = house.store().await;
+            assert_eq!(house.sql(by_some).await, before);
+            verified(&store).await;
+            store.close().await.unwrap();
+        }
     })
     .await;
 }

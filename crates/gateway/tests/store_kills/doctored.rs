@@ -91,7 +91,7 @@ const DAMAGES: [Damage; 23] = [
         breaks: &[Rule::Sums],
     },
     Damage {
-        sql: "DELETE FROM cost_sums WHERE period = 'hour_alias'",
+        sql: "DELETE FROM cost_sums WHERE period = 'hour_model'",
         breaks: &[Rule::Sums],
     },
     Damage {

@@ -44,18 +44,22 @@ fn keys(call: &Columns) -> impl Iterator<Item = Vec<String>> {
     let hour = call["hour"].as_str();
     let words = ["alias", "category", "model", "provider"].map(|name| call[name].clone());
     let none = [const { String::new() }; 4];
-    let mut alias = none.clone();
-    alias[0].clone_from(&words[0]);
+    let [mut alias, mut model] = [words.clone(), words.clone()];
+    alias[2..].fill(String::new());
+    model[..2].fill(String::new());
     let (month, day) = (&hour[..7], &hour[..10]);
     let periods = [
         ("all", "", &words),
         ("month", month, &words),
         ("month_alias", month, &alias),
+        ("month_model", month, &model),
         ("day", day, &words),
         ("day_alias", day, &alias),
+        ("day_model", day, &model),
         ("day_total", day, &none),
         ("hour", hour, &words),
         ("hour_alias", hour, &alias),
+        ("hour_model", hour, &model),
         ("task", call["task_id"].as_str(), &words),
     ];
     let keys = periods.map(|(period, scope, words)| {
