@@ -73,7 +73,7 @@ enum Part {
     Streams,
     /// The event store: durable commits beside the raw database
     Store,
-    /// The event store at 10 thousand, 1 and 10 million events: some minutes, 8 GB of disk; only if asked for
+    /// The event store at 10 thousand, 1 and 10 million events: half an hour, 20 GB of disk; only if asked for
     Growth,
 }
 

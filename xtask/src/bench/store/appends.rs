@@ -1,4 +1,5 @@
-//! Durable commits a second: the store, and the raw database in turns with it.
+//! Durable commits a second: the store, and in turns with it the raw database with the rows that the store has just
+//! written.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use real_stack::Postgres;
 use super::raw_postgres;
 use super::raw_sqlite;
 use super::report::Appends;
+use super::rows;
 use super::work::{Load, Times, commit_for};
 use crate::steps;
 
@@ -75,31 +77,26 @@ async fn sqlite(data: &Path, load: Load, rounds: &Rounds) -> Result<Appends> {
     for name in ["batches.db", "single.db", "many.db"] {
         SqliteStore::open(at(name)).await?.close().await?;
     }
-    let raw = |name: &str, writers| raw_sqlite::Raw::open(&folder.path().join(name), load, writers);
-    let mut batches = raw("batches.db", 0..load.writers)?;
-    let mut single = raw("single.db", 0..1)?;
+    let raw = |name: &str| raw_sqlite::Raw::open(&folder.path().join(name));
+    let (batches, single) = (raw("batches.db")?, raw("single.db")?);
     let mut many = (0..load.writers)
-        .map(|number| raw("many.db", number..number + 1))
+        .map(|_| raw("many.db"))
         .collect::<Result<Vec<_>>>()?;
     let store: Arc<dyn EventStore> = Arc::new(SqliteStore::open(at("store.db")).await?);
-    let [mut by_store, mut by_batch, mut by_one, mut by_many] =
-        [Times::new()?, Times::new()?, Times::new()?, Times::new()?];
+    let mut all = AllTimes::new()?;
     for _ in 0..rounds.count {
-        commit_for(&store, load, rounds.time, &mut by_store).await?;
-        batches.commit_for(rounds.time, &mut by_batch)?;
-        single.commit_for(rounds.time, &mut by_one)?;
-        many = raw_sqlite::connections_for(many, rounds.time, &mut by_many)?;
+        let before = *store.head().borrow();
+        commit_for(&store, load, rounds.time, &mut all.store).await?;
+        let written = || rows::since(&store, before);
+        let same = rows::batches(written().await?, load.writers);
+        batches.commit_for(&same, rounds.time, &mut all.batches)?;
+        let each = rows::batches(written().await?, 1);
+        single.commit_for(&each, rounds.time, &mut all.single)?;
+        let shares = rows::shares(written().await?, load.writers);
+        many = raw_sqlite::at_once(many, &shares, rounds.time, &mut all.many)?;
     }
     store.close().await?;
-    Ok(Appends {
-        database: "SQLite".to_owned(),
-        writers: load.writers,
-        events_per_task: (load.events_per_task != Load::ENDLESS).then_some(load.events_per_task),
-        store: by_store.rate(),
-        raw_same_batches: by_batch.rate(),
-        raw_one_by_one: by_one.rate(),
-        raw_connections: by_many.rate(),
-    })
+    Ok(all.appends("SQLite", load))
 }
 
 /// The same on a server of this run.
@@ -112,40 +109,79 @@ pub(super) async fn on_postgres(server: &Postgres, load: Load, quick: bool) -> R
 }
 
 async fn postgres(server: &Postgres, load: Load, rounds: &Rounds) -> Result<Appends> {
-    let Load {
-        writers,
-        events_per_task,
-    } = load;
-    let [url, raw] = [
-        server.database(&format!("store_{writers}_{events_per_task}"))?,
-        server.database(&format!("raw_{writers}_{events_per_task}"))?,
-    ];
+    let database = |name: &str| {
+        let Load {
+            writers,
+            events_per_task,
+        } = load;
+        server.database(&format!("{name}_{writers}_{events_per_task}"))
+    };
     let open = async |url: &str| PostgresStore::open(PostgresOptions::new(url)?).await;
-    // The layout is the store's own.
-    open(&raw).await?.close().await?;
-    let store: Arc<dyn EventStore> = Arc::new(open(&url).await?);
-    let mut batches = raw_postgres::Raw::open(&raw, load, 0..writers).await?;
-    let mut single = raw_postgres::Raw::open(&raw, load, writers..writers + 1).await?;
+    let raw = async |name: &str| {
+        let url = database(name)?;
+        // The layout is the store's own.
+        open(&url).await?.close().await?;
+        anyhow::Ok(url)
+    };
+    let batches = raw_postgres::Raw::open(&raw("batches").await?).await?;
+    let single = raw_postgres::Raw::open(&raw("single").await?).await?;
+    let url = raw("many").await?;
     let mut many = Vec::new();
-    for number in writers + 1..2 * writers + 1 {
-        many.push(raw_postgres::Raw::open(&raw, load, number..number + 1).await?);
+    for _ in 0..load.writers {
+        many.push(raw_postgres::Raw::open(&url).await?);
     }
-    let [mut by_store, mut by_batch, mut by_one, mut by_many] =
-        [Times::new()?, Times::new()?, Times::new()?, Times::new()?];
+    let store: Arc<dyn EventStore> = Arc::new(open(&database("store")?).await?);
+    let mut all = AllTimes::new()?;
     for _ in 0..rounds.count {
-        commit_for(&store, load, rounds.time, &mut by_store).await?;
-        batches.commit_for(rounds.time, &mut by_batch).await?;
-        single.commit_for(rounds.time, &mut by_one).await?;
-        many = raw_postgres::connections_for(many, rounds.time, &mut by_many).await?;
+        let before = *store.head().borrow();
+        commit_for(&store, load, rounds.time, &mut all.store).await?;
+        let written = || rows::since(&store, before);
+        let same = rows::batches(written().await?, load.writers);
+        batches
+            .commit_for(&same, rounds.time, &mut all.batches)
+            .await?;
+        let each = rows::batches(written().await?, 1);
+        single
+            .commit_for(&each, rounds.time, &mut all.single)
+            .await?;
+        let shares = rows::shares(written().await?, load.writers);
+        many = raw_postgres::at_once(many, shares, rounds.time, &mut all.many).await?;
     }
     store.close().await?;
-    Ok(Appends {
-        database: "Postgres".to_owned(),
-        writers: load.writers,
-        events_per_task: (load.events_per_task != Load::ENDLESS).then_some(load.events_per_task),
-        store: by_store.rate(),
-        raw_same_batches: by_batch.rate(),
-        raw_one_by_one: by_one.rate(),
-        raw_connections: by_many.rate(),
-    })
+    Ok(all.appends("Postgres", load))
+}
+
+/// Of the store, and of the bare database in its three ways.
+struct AllTimes {
+    store: Times,
+    batches: Times,
+    single: Times,
+    many: Times,
+}
+
+impl AllTimes {
+    fn new() -> Result<Self> {
+        Ok(Self {
+            store: Times::new()?,
+            batches: Times::new()?,
+            single: Times::new()?,
+            many: Times::new()?,
+        })
+    }
+
+    fn appends(&self, database: &str, load: Load) -> Appends {
+        let Load {
+            writers,
+            events_per_task,
+        } = load;
+        Appends {
+            database: database.to_owned(),
+            writers,
+            events_per_task: (events_per_task != Load::ENDLESS).then_some(events_per_task),
+            store: self.store.rate(),
+            raw_same_batches: self.batches.rate(),
+            raw_one_by_one: self.single.rate(),
+            raw_connections: self.many.rate(),
+        }
+    }
 }

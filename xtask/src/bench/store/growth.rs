@@ -9,53 +9,78 @@ use anyhow::{Context as _, Result};
 use event_payloads::Timestamp;
 use event_store::{
     Clock, Commit, CostQuery, Dimension, EventStore, IdSource, LogQuery, ManualClock,
-    SqliteOptions, SqliteStore, TaskQuery,
+    PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, TaskQuery,
 };
+use real_stack::Postgres;
 
 use super::fill::{self, DAY, FIRST, SPAN};
+use super::raw_postgres;
 use super::report::{Growth, Question};
 use super::work::{created, message};
 use crate::steps;
 
-pub(super) async fn measure(data: &Path, events: u64, quick: bool) -> Result<Growth> {
-    let name = format!("SQLite with {events} events");
-    let step = steps::Step::begin(&name);
-    let measured = Box::pin(sqlite(data, events, quick)).await;
-    step.end(&measured);
-    measured
-}
-
-async fn sqlite(data: &Path, events: u64, quick: bool) -> Result<Growth> {
+/// SQLite with so many events.
+pub(super) async fn on_sqlite(data: &Path, events: u64, quick: bool) -> Result<Growth> {
     let folder = tempfile::Builder::new()
         .prefix("growth-")
         .tempdir_in(data)?;
     let path = folder.path().join("octo.db");
-    let clock = Arc::new(ManualClock::at_unix_micros(FIRST));
-    let ids = IdSource::new(Arc::clone(&clock) as Arc<dyn Clock>);
-    let options = || {
-        SqliteOptions::new(&path, folder.path().join("artifacts"))
-            .clock(Arc::clone(&clock) as Arc<dyn Clock>)
+    let open = async |clock| {
+        let options = SqliteOptions::new(&path, folder.path().join("artifacts")).clock(clock);
+        let store: Arc<dyn EventStore> = Arc::new(SqliteStore::open(options).await?);
+        Ok(store)
     };
-    let store: Arc<dyn EventStore> = Arc::new(SqliteStore::open(options()).await?);
-    let (tasks, fill_events_per_s) = fill::fill(&store, &clock, &ids, events).await?;
-    store.close().await?;
-    drop(store);
+    let size = async || Ok(std::fs::metadata(&path)?.len());
+    grow(("SQLite", events), quick, open, size).await
+}
 
-    let opening = Instant::now();
-    let store: Arc<dyn EventStore> = Arc::new(SqliteStore::open(options()).await?);
-    let open_ms = opening.elapsed().as_secs_f64() * 1_000.0;
-    let rounds = if quick { 3 } else { 50 };
-    let questions = questions(&store, &ids, rounds).await?;
-    store.close().await?;
-    Ok(Growth {
-        database: "SQLite".to_owned(),
-        events,
-        tasks,
-        bytes: std::fs::metadata(&path)?.len(),
-        fill_events_per_s,
-        open_ms,
-        questions,
-    })
+/// Postgres with so many events.
+pub(super) async fn on_postgres(server: &Postgres, events: u64, quick: bool) -> Result<Growth> {
+    let url = server.database(&format!("growth_{events}"))?;
+    let open = async |clock| {
+        let options = PostgresOptions::new(&url)?.clock(clock);
+        let store: Arc<dyn EventStore> = Arc::new(PostgresStore::open(options).await?);
+        Ok(store)
+    };
+    let size = async || raw_postgres::size(&url).await;
+    grow(("Postgres", events), quick, open, size).await
+}
+
+async fn grow(
+    (database, events): (&str, u64),
+    quick: bool,
+    open: impl AsyncFn(Arc<dyn Clock>) -> Result<Arc<dyn EventStore>>,
+    size: impl AsyncFn() -> Result<u64>,
+) -> Result<Growth> {
+    let name = format!("{database} with {events} events");
+    let step = steps::Step::begin(&name);
+    let measured = async {
+        let clock = Arc::new(ManualClock::at_unix_micros(FIRST));
+        let ids = IdSource::new(Arc::clone(&clock) as Arc<dyn Clock>);
+        let store = open(Arc::clone(&clock) as Arc<dyn Clock>).await?;
+        let (tasks, fill_events_per_s) = fill::fill(&store, &clock, &ids, events).await?;
+        store.close().await?;
+        drop(store);
+
+        let opening = Instant::now();
+        let store = open(clock).await?;
+        let open_ms = opening.elapsed().as_secs_f64() * 1_000.0;
+        let rounds = if quick { 3 } else { 50 };
+        let questions = questions(&store, &ids, rounds).await?;
+        store.close().await?;
+        Ok(Growth {
+            database: database.to_owned(),
+            events,
+            tasks,
+            bytes: size().await?,
+            fill_events_per_s,
+            open_ms,
+            questions,
+        })
+    };
+    let measured = Box::pin(measured).await;
+    step.end(&measured);
+    measured
 }
 
 /// Asks each some times.
@@ -129,6 +154,11 @@ async fn costs(store: &Arc<dyn EventStore>) -> Result<Vec<(&'static str, CostQue
     };
     let at = |micros| Some(Timestamp::from_unix_micros(micros));
     let odd = 7 * 3_600_000_000 + 1_234_567;
+    let year_by = |group_by: &[Dimension]| CostQuery {
+        from: at(FIRST + odd),
+        to: at(FIRST + 365 * DAY + 2 * odd),
+        ..by(group_by)
+    };
     Ok(vec![
         ("cost in all", by(&[])),
         ("cost by day (two years)", by(&[Dimension::Day])),
@@ -150,11 +180,19 @@ async fn costs(store: &Arc<dyn EventStore>) -> Result<Vec<(&'static str, CostQue
         ),
         (
             "cost by alias, between two odd moments a year apart",
-            CostQuery {
-                from: at(FIRST + odd),
-                to: at(FIRST + 365 * DAY + 2 * odd),
-                ..by(&[Dimension::Alias])
-            },
+            year_by(&[Dimension::Alias]),
+        ),
+        (
+            "cost by category, likewise",
+            year_by(&[Dimension::Category]),
+        ),
+        (
+            "cost by model and provider, likewise",
+            year_by(&[Dimension::Model, Dimension::Provider]),
+        ),
+        (
+            "cost by every dimension but the day, likewise",
+            year_by(&Dimension::ALL[1..]),
         ),
         (
             "cost of a task",

@@ -7,6 +7,7 @@ mod growth;
 mod raw_postgres;
 mod raw_sqlite;
 mod report;
+mod rows;
 mod table;
 mod work;
 
@@ -41,9 +42,7 @@ pub(super) async fn appends(data: &Path, quick: bool) -> Result<Vec<Appends>> {
     for load in loads() {
         levels.push(appends::measure(data, load, quick).await?);
     }
-    let ensure = || Servers::ensure(|line: &str| steps::note(line));
-    let servers = tokio::task::spawn_blocking(ensure).await??;
-    let mut server = Postgres::start(&servers).await?;
+    let mut server = start_postgres().await?;
     for load in loads() {
         levels.push(appends::on_postgres(&server, load, quick).await?);
     }
@@ -55,7 +54,18 @@ pub(super) async fn appends(data: &Path, quick: bool) -> Result<Vec<Appends>> {
 pub(super) async fn growth(data: &Path, events: &[u64], quick: bool) -> Result<Vec<Growth>> {
     let mut sizes = Vec::new();
     for events in events {
-        sizes.push(growth::measure(data, *events, quick).await?);
+        sizes.push(growth::on_sqlite(data, *events, quick).await?);
     }
+    let mut server = start_postgres().await?;
+    for events in events {
+        sizes.push(growth::on_postgres(&server, *events, quick).await?);
+    }
+    server.stop().await?;
     Ok(sizes)
+}
+
+async fn start_postgres() -> Result<Postgres> {
+    let ensure = || Servers::ensure(|line: &str| steps::note(line));
+    let servers = tokio::task::spawn_blocking(ensure).await??;
+    Ok(Postgres::start(&servers).await?)
 }

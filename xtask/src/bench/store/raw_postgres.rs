@@ -1,57 +1,67 @@
-//! Postgres by itself, with the rows that the store would write and nothing around them.
+//! Postgres by itself, with the rows that the store has written and nothing around them.
 
-use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use tokio::task::JoinSet;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, NoTls, Statement};
+use tokio_postgres::{Client, Error, NoTls, Statement};
 
-use super::work::{Load, RawRow, TITLE, Times};
+use super::rows::{Batch, HASH, NewTask, Row};
+use super::work::Times;
 
 const EVENTS: &str =
-    "INSERT INTO events (event_id, task_id, task_seq, ts, type, schema_version, actor,
-         payload, trace_id, span_id, position, hash)
-     SELECT id, task, $1, $2, 'USER_MESSAGE', 1, 'user', $3, 'trace-' || task, '', position, $4
-     FROM unnest($5::text[], $6::text[], $7::bigint[]) AS new (id, task, position)";
-const TASKS: &str =
-    "UPDATE tasks SET updated_at = $1, pointers = new.pointers, last_seq = $2, chain = $3
-     FROM unnest($4::text[], $5::text[]) AS new (id, pointers)
+    "INSERT INTO events (event_id, task_id, task_seq, ts, type, schema_version, actor, payload,
+         trace_id, span_id, position, hash)
+     SELECT unnest($1::text[]), unnest($2::text[]), unnest($3::int8[]), unnest($4::text[]),
+         unnest($5::text[]), 1, unnest($6::text[]), unnest($7::text[]), unnest($8::text[]), '',
+         unnest($9::int8[]), unnest($10::bytea[])";
+const NEW_TASKS: &str =
+    "INSERT INTO tasks (task_id, created_at, updated_at, status, title, thread_id, scope_id,
+         requester, risk_level, pointers, last_seq, chain)
+     SELECT unnest($1::text[]), unnest($2::text[]), unnest($2::text[]), 'CREATED',
+         unnest($3::text[]), unnest($4::text[]), unnest($5::text[]), unnest($6::text[]),
+         unnest($7::text[]), unnest($8::text[]), unnest($9::int8[]), unnest($10::bytea[])";
+const CHANGES: &str =
+    "UPDATE tasks SET updated_at = new.ts, pointers = new.pointers, last_seq = new.seq,
+         chain = new.chain
+     FROM (SELECT unnest($1::text[]), unnest($2::text[]), unnest($3::text[]), unnest($4::int8[]),
+               unnest($5::bytea[])) AS new (id, ts, pointers, seq, chain)
      WHERE task_id = new.id";
 
-const NEW_TASKS: &str =
-    "INSERT INTO tasks (task_id, created_at, updated_at, title, scope_id, requester)
-     SELECT id, $1, $1, $2, 'chat:web:default', '{\"channel\":\"web\",\"sender_id\":\"owner\"}'
-     FROM unnest($3::text[]) AS new (id)";
+/// A connection, for as long as its driver is kept.
+async fn connect(url: &str) -> Result<(Client, JoinSet<()>)> {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
+    let mut driver = JoinSet::new();
+    driver.spawn(async move {
+        // An error reaches the statement that waits for its answer.
+        let _ = connection.await;
+    });
+    Ok((client, driver))
+}
 
-/// A connection to a database of today's layout that writes for some writers.
+/// How many bytes a database takes on disk.
+pub(super) async fn size(url: &str) -> Result<u64> {
+    let (client, _driver) = connect(url).await?;
+    let sql = "SELECT pg_database_size(current_database())";
+    let bytes: i64 = client.query_one(sql, &[]).await?.try_get(0)?;
+    Ok(u64::try_from(bytes)?)
+}
+
+type Values<'a> = [&'a (dyn ToSql + Sync)];
+
+/// A connection to a database of today's layout.
 pub(super) struct Raw {
     client: Client,
-    row: RawRow,
     _connection: JoinSet<()>,
     events: Statement,
-    update: Statement,
-    new: Statement,
-    load: Load,
-    writers: Range<usize>,
-    /// Their tasks.
-    tasks: Vec<String>,
-    /// Transactions so far: each task has an event of each.
-    transactions: u32,
-    /// Positions are unique in the log: each connection has a range of its own.
-    next: i64,
+    new_tasks: Statement,
+    changes: Statement,
 }
 
 impl Raw {
-    /// No two connections to a database may write for the same writer.
-    pub(super) async fn open(url: &str, load: Load, writers: Range<usize>) -> Result<Self> {
-        let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
-        let mut driver = JoinSet::new();
-        driver.spawn(async move {
-            // An error reaches the statement that waits for its answer.
-            let _ = connection.await;
-        });
+    pub(super) async fn open(url: &str) -> Result<Self> {
+        let (client, driver) = connect(url).await?;
         // As the store's own: else a plan that was made for an empty table reads all of a full one.
         client
             .batch_execute(
@@ -60,94 +70,117 @@ impl Raw {
             .await?;
         Ok(Self {
             events: client.prepare(EVENTS).await?,
-            update: client.prepare(TASKS).await?,
-            new: client.prepare(NEW_TASKS).await?,
+            new_tasks: client.prepare(NEW_TASKS).await?,
+            changes: client.prepare(CHANGES).await?,
             client,
-            row: RawRow::new()?,
             _connection: driver,
-            next: (i64::try_from(writers.start)? + 1) << 32,
-            load,
-            writers,
-            tasks: Vec::new(),
-            transactions: 0,
         })
     }
 
-    /// Transactions of a commit for each writer, one event a commit.
-    pub(super) async fn commit_for(&mut self, time: Duration, times: &mut Times) -> Result<()> {
-        let commits = u64::try_from(self.writers.len())?;
+    /// A transaction for each batch, until the time is over.
+    pub(super) async fn commit_for(
+        &self,
+        batches: &[Batch],
+        time: Duration,
+        times: &mut Times,
+    ) -> Result<()> {
         let start = Instant::now();
-        while start.elapsed() < time {
+        for batch in batches {
             let began = Instant::now();
-            self.transaction().await?;
-            times.record(began.elapsed(), commits);
+            if began - start >= time {
+                break;
+            }
+            self.transaction(batch).await?;
+            times.record(began.elapsed(), batch.commits());
         }
         times.took(start.elapsed());
         Ok(())
     }
 
-    /// All statements are sent before the first answer.
-    async fn transaction(&mut self) -> Result<()> {
-        let (tasks_before, seq) = (
-            self.load.tasks(self.transactions),
-            i64::from(self.load.seq(self.transactions)),
-        );
-        self.transactions += 1;
-        if seq == 1 {
-            let writers = self.writers.clone();
-            self.tasks = writers
-                .map(|writer| RawRow::task_id(tasks_before, writer))
-                .collect();
-        }
-        let commits = i64::try_from(self.tasks.len())?;
-        let positions: Vec<i64> = (self.next..self.next + commits).collect();
-        self.next += commits;
-        let ids: Vec<String> = positions.iter().map(|at| RawRow::event_id(*at)).collect();
-        let pointers: Vec<String> = ids.iter().map(|id| RawRow::pointers(id)).collect();
-        let RawRow { payload, hash } = &self.row;
-        let hash = hash.as_slice();
-        let rows: [&(dyn ToSql + Sync); 7] = [
-            &seq,
-            &RawRow::TS,
-            payload,
-            &hash,
-            &ids,
-            &self.tasks,
-            &positions,
-        ];
-        let tasks: [&(dyn ToSql + Sync); 5] = [&RawRow::TS, &seq, &hash, &self.tasks, &pointers];
-        let new: [&(dyn ToSql + Sync); 3] = [&RawRow::TS, &TITLE, &self.tasks];
-        let make = async {
-            match seq {
-                1 => self.client.execute(&self.new, &new).await,
-                _ => Ok(0),
-            }
-        };
-        // Each sends its statement when it is first polled.
+    /// All statements are sent before the first answer: each is when it is first polled.
+    async fn transaction(&self, batch: &Batch) -> Result<(), Error> {
         tokio::try_join!(
             biased;
             self.client.batch_execute("BEGIN"),
-            make,
-            self.client.execute(&self.events, &rows),
-            self.client.execute(&self.update, &tasks),
+            self.begin_tasks(batch),
+            self.insert_events(batch),
+            self.change_tasks(batch),
             self.client.batch_execute("COMMIT"),
         )?;
         Ok(())
     }
+
+    async fn begin_tasks(&self, batch: &Batch) -> Result<u64, Error> {
+        let new: Vec<(&Row, &NewTask)> = batch.new_tasks().collect();
+        if new.is_empty() {
+            return Ok(0);
+        }
+        let values: &Values<'_> = &[
+            &column(&new, |(row, _)| row.task_id.as_str()),
+            &column(&new, |(row, _)| row.ts.as_str()),
+            &column(&new, |(_, task)| task.created.title.as_str()),
+            &column(&new, |(_, task)| task.created.thread_id.as_str()),
+            &column(&new, |(_, task)| task.created.scope_id.as_str()),
+            &column(&new, |(_, task)| task.requester.as_str()),
+            &column(&new, |(_, task)| task.created.risk_level.as_str()),
+            &column(&new, |(row, _)| row.pointers.as_str()),
+            &column(&new, |(row, _)| row.task_seq),
+            &column(&new, |_| HASH.as_slice()),
+        ];
+        self.client.execute(&self.new_tasks, values).await
+    }
+
+    async fn insert_events(&self, batch: &Batch) -> Result<u64, Error> {
+        let rows: Vec<&Row> = batch.rows.iter().collect();
+        let values: &Values<'_> = &[
+            &column(&rows, |row| row.event_id.as_str()),
+            &column(&rows, |row| row.task_id.as_str()),
+            &column(&rows, |row| row.task_seq),
+            &column(&rows, |row| row.ts.as_str()),
+            &column(&rows, |row| row.event_type.as_str()),
+            &column(&rows, |row| row.actor.as_str()),
+            &column(&rows, |row| row.payload.as_str()),
+            &column(&rows, |row| row.trace_id.as_str()),
+            &column(&rows, |row| row.position),
+            &column(&rows, |_| HASH.as_slice()),
+        ];
+        self.client.execute(&self.events, values).await
+    }
+
+    async fn change_tasks(&self, batch: &Batch) -> Result<u64, Error> {
+        let rows: Vec<&Row> = batch.changes().collect();
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        let values: &Values<'_> = &[
+            &column(&rows, |row| row.task_id.as_str()),
+            &column(&rows, |row| row.ts.as_str()),
+            &column(&rows, |row| row.pointers.as_str()),
+            &column(&rows, |row| row.task_seq),
+            &column(&rows, |_| HASH.as_slice()),
+        ];
+        self.client.execute(&self.changes, values).await
+    }
 }
 
-/// So many connections, each with a transaction for each event: Postgres groups their syncs by itself.
-pub(super) async fn connections_for(
+/// What is said of each row.
+fn column<R: Copy, T>(rows: &[R], of: impl Fn(R) -> T) -> Vec<T> {
+    rows.iter().copied().map(of).collect()
+}
+
+/// A connection for each share, all at once: Postgres groups their syncs by itself.
+pub(super) async fn at_once(
     raws: Vec<Raw>,
+    shares: Vec<Vec<Batch>>,
     time: Duration,
     times: &mut Times,
 ) -> Result<Vec<Raw>> {
     let mut running = JoinSet::new();
     let start = Instant::now();
-    for mut raw in raws {
+    for (raw, share) in raws.into_iter().zip(shares) {
         running.spawn(async move {
             let mut own = Times::new()?;
-            raw.commit_for(time, &mut own).await?;
+            raw.commit_for(&share, time, &mut own).await?;
             Ok::<_, anyhow::Error>((raw, own))
         });
     }

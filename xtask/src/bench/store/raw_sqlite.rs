@@ -1,32 +1,20 @@
-//! SQLite by itself, with the rows that the store would write and nothing around them.
+//! SQLite by itself, with the rows that the store has written and nothing around them.
 
-use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 use rusqlite::{Connection, params};
 
-use super::work::{Load, RawRow, TITLE, Times};
+use super::rows::{Batch, HASH, NewTask, Row};
+use super::work::Times;
 
 /// A connection to a database of today's layout, set up as the store's is but that it carries its log over
-/// itself, that writes for some writers.
-pub(super) struct Raw {
-    conn: Connection,
-    row: RawRow,
-    load: Load,
-    writers: Range<usize>,
-    /// Their tasks.
-    tasks: Vec<String>,
-    /// Transactions so far: each task has an event of each.
-    transactions: u32,
-    /// Positions are unique in the log: each connection has a range of its own.
-    next: i64,
-}
+/// itself.
+pub(super) struct Raw(Connection);
 
 impl Raw {
-    /// No two connections to a database may write for the same writer.
-    pub(super) fn open(path: &Path, load: Load, writers: Range<usize>) -> Result<Self> {
+    pub(super) fn open(path: &Path) -> Result<Self> {
         let conn = Connection::open(path)?;
         // For as long as all others need, several times over.
         conn.busy_timeout(Duration::from_secs(60))?;
@@ -34,105 +22,122 @@ impl Raw {
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
              PRAGMA wal_autocheckpoint = 4000;",
         )?;
-        Ok(Self {
-            conn,
-            row: RawRow::new()?,
-            next: (i64::try_from(writers.start)? + 1) << 32,
-            load,
-            writers,
-            tasks: Vec::new(),
-            transactions: 0,
-        })
+        Ok(Self(conn))
     }
 
-    /// Transactions of a commit for each writer, one event a commit.
-    pub(super) fn commit_for(&mut self, time: Duration, times: &mut Times) -> Result<()> {
-        let commits = u64::try_from(self.writers.len())?;
+    /// A transaction for each batch, until the time is over.
+    pub(super) fn commit_for(
+        &self,
+        batches: &[Batch],
+        time: Duration,
+        times: &mut Times,
+    ) -> Result<()> {
         let start = Instant::now();
-        while start.elapsed() < time {
+        for batch in batches {
             let began = Instant::now();
-            self.transaction()?;
-            times.record(began.elapsed(), commits);
+            if began - start >= time {
+                break;
+            }
+            self.transaction(batch)?;
+            times.record(began.elapsed(), batch.commits());
         }
         times.took(start.elapsed());
         Ok(())
     }
 
-    fn transaction(&mut self) -> Result<()> {
-        let (tasks_before, seq) = (
-            self.load.tasks(self.transactions),
-            i64::from(self.load.seq(self.transactions)),
-        );
-        self.transactions += 1;
-        self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        if seq == 1 {
-            let writers = self.writers.clone();
-            self.tasks = writers
-                .map(|writer| RawRow::task_id(tasks_before, writer))
-                .collect();
+    fn transaction(&self, batch: &Batch) -> Result<()> {
+        self.0.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        for (row, task) in batch.new_tasks() {
+            self.begin_task(row, task)?;
         }
-        for task_id in &self.tasks {
-            self.commit(task_id, seq)?;
-            self.next += 1;
+        for row in &batch.rows {
+            self.event(row)?;
         }
-        self.conn.prepare_cached("COMMIT")?.execute([])?;
+        for row in batch.changes() {
+            self.change_task(row)?;
+        }
+        self.0.prepare_cached("COMMIT")?.execute([])?;
         Ok(())
     }
 
-    fn commit(&self, task_id: &str, seq: i64) -> Result<()> {
-        if seq == 1 {
-            self.conn
-                .prepare_cached(RawRow::NEW_TASK)?
-                .execute([task_id, RawRow::TS, TITLE])?;
-        }
-        let event_id = RawRow::event_id(self.next);
-        let RawRow { payload, hash } = &self.row;
-        self.conn
+    fn begin_task(&self, row: &Row, task: &NewTask) -> Result<()> {
+        let NewTask { created, requester } = task;
+        self.0
+            .prepare_cached(
+                "INSERT INTO tasks (task_id, created_at, updated_at, status, title, thread_id,
+                     scope_id, requester, risk_level, pointers, last_seq, chain)
+                 VALUES (?1, ?2, ?2, 'CREATED', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            )?
+            .execute(params![
+                row.task_id,
+                row.ts,
+                created.title,
+                created.thread_id,
+                created.scope_id,
+                requester,
+                created.risk_level,
+                row.pointers,
+                row.task_seq,
+                HASH
+            ])?;
+        Ok(())
+    }
+
+    fn event(&self, row: &Row) -> Result<()> {
+        self.0
             .prepare_cached(
                 "INSERT INTO events (event_id, task_id, task_seq, ts, type, schema_version, actor,
                      payload, trace_id, span_id, position, hash)
-                 VALUES (?1, ?2, ?3, ?4, 'USER_MESSAGE', 1, 'user', ?5, 'trace-' || ?2, '', ?6, ?7)",
+                 VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6, ?7, ?8, '', ?9, ?10)",
             )?
             .execute(params![
-                event_id,
-                task_id,
-                seq,
-                RawRow::TS,
-                payload,
-                self.next,
-                hash
+                row.event_id,
+                row.task_id,
+                row.task_seq,
+                row.ts,
+                row.event_type,
+                row.actor,
+                row.payload,
+                row.trace_id,
+                row.position,
+                HASH
             ])?;
-        self.conn
+        Ok(())
+    }
+
+    fn change_task(&self, row: &Row) -> Result<()> {
+        self.0
             .prepare_cached(
                 "UPDATE tasks SET updated_at = ?2, pointers = ?3, last_seq = ?4, chain = ?5
                  WHERE task_id = ?1",
             )?
             .execute(params![
-                task_id,
-                RawRow::TS,
-                RawRow::pointers(&event_id),
-                seq,
-                hash
+                row.task_id,
+                row.ts,
+                row.pointers,
+                row.task_seq,
+                HASH
             ])?;
         Ok(())
     }
 }
 
-/// So many connections, each with a transaction for each event: what writers come to that do not share one.
-pub(super) fn connections_for(
+/// A connection for each share, all at once: what writers come to that do not share a transaction.
+pub(super) fn at_once(
     raws: Vec<Raw>,
+    shares: &[Vec<Batch>],
     time: Duration,
     times: &mut Times,
 ) -> Result<Vec<Raw>> {
     let start = Instant::now();
     let back: Vec<_> = std::thread::scope(|scope| {
-        let running: Vec<_> = raws
-            .into_iter()
-            .map(|mut raw| {
+        let each = raws.into_iter().zip(shares);
+        let running: Vec<_> = each
+            .map(|(raw, share)| {
                 scope.spawn(move || {
                     let mut own = Times::new()?;
-                    raw.commit_for(time, &mut own)?;
-                    Ok::<_, anyhow::Error>((raw, own))
+                    raw.commit_for(share, time, &mut own)?;
+                    Ok((raw, own))
                 })
             })
             .collect();

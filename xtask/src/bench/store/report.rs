@@ -10,7 +10,8 @@ pub(in crate::bench) struct Appends {
     /// After so many events a writer goes on with a new task; absent: never.
     pub(in crate::bench) events_per_task: Option<u32>,
     pub(in crate::bench) store: Rate,
-    /// The database by itself writing the same rows, as many commits a transaction as there are writers.
+    /// The database by itself writing the rows that the store has just written, as many a transaction as there
+    /// are writers.
     pub(in crate::bench) raw_same_batches: Rate,
     /// The same with a transaction for each, one after the other.
     pub(in crate::bench) raw_one_by_one: Rate,

@@ -60,6 +60,14 @@ fn rate(rate: &Rate) -> String {
 }
 
 pub(in crate::bench) fn write_growth(text: &mut String, sizes: &[Growth]) -> Result {
+    for sizes in sizes.chunk_by(|a, b| a.database == b.database) {
+        write_sizes(text, sizes)?;
+    }
+    Ok(())
+}
+
+/// A store in its sizes.
+fn write_sizes(text: &mut String, sizes: &[Growth]) -> Result {
     let Some(first) = sizes.first() else {
         return Ok(());
     };

@@ -26,70 +26,25 @@ impl Load {
     /// More than any run comes to.
     pub(super) const ENDLESS: u32 = u32::MAX;
 
-    /// The place in its task of an event of a writer that has had so many before, from 1.
-    pub(super) fn seq(self, before: u32) -> u32 {
-        before % self.events_per_task + 1
-    }
-
-    /// How many tasks such a writer has had before.
-    pub(super) fn tasks(self, before: u32) -> u32 {
-        before / self.events_per_task
+    /// True if a writer that has written so many events begins a task.
+    const fn begins_task(self, before: u32) -> bool {
+        before.is_multiple_of(self.events_per_task)
     }
 }
 
 /// A message of 200 characters: an event of some 300 bytes.
 pub(super) fn message() -> NewEvent {
-    NewEvent::new(Actor::User, user_message())
-}
-
-fn user_message() -> Payload {
-    Payload::UserMessage(UserMessage {
+    let message = UserMessage {
         text_preview: "x".repeat(200),
         text_length: 200,
         attachment_count: 0,
-    })
-}
-
-pub(super) const TITLE: &str = "What is two plus two? Answer in one word.";
-
-/// What every raw row has: the payload of such an event, and a hash.
-pub(super) struct RawRow {
-    pub(super) payload: String,
-    pub(super) hash: [u8; 32],
-}
-
-impl RawRow {
-    pub(super) const TS: &str = "2026-03-01T12:00:00.250000+00:00";
-    /// Makes a task: its identifier, the time, the title.
-    pub(super) const NEW_TASK: &str =
-        "INSERT INTO tasks (task_id, created_at, updated_at, title, scope_id, requester)
-         VALUES ($1, $2, $2, $3, 'chat:web:default', '{\"channel\":\"web\",\"sender_id\":\"owner\"}')";
-
-    pub(super) fn new() -> Result<Self> {
-        Ok(Self {
-            payload: user_message().to_json()?.to_string(),
-            hash: [7; 32],
-        })
-    }
-
-    /// A number as an identifier of 26 characters that sorts as it does.
-    pub(super) fn event_id(number: i64) -> String {
-        format!("01KZ{number:022}")
-    }
-
-    /// The task of a writer, of so many that it had before: those of one time stand together.
-    pub(super) fn task_id(before: u32, writer: usize) -> String {
-        format!("01KY{before:012}{writer:010}")
-    }
-
-    pub(super) fn pointers(event_id: &str) -> String {
-        format!("{{\"latest_event_id\":\"{event_id}\"}}")
-    }
+    };
+    NewEvent::new(Actor::User, Payload::UserMessage(message))
 }
 
 pub(super) fn created() -> NewEvent {
     let created = Payload::TaskCreated(TaskCreated {
-        title: TITLE.to_owned(),
+        title: "What is two plus two? Answer in one word.".to_owned(),
         thread_id: "default".to_owned(),
         scope_id: "chat:web:default".to_owned(),
         channel: "web".to_owned(),
@@ -174,17 +129,16 @@ async fn write(
 ) -> Result<Times> {
     let mut times = Times::new()?;
     let mut task_id = ids.task_id();
-    for number in 0_u32.. {
+    for before in 0_u32.. {
         if start.elapsed() >= time {
             break;
         }
         let began = Instant::now();
-        let event = match load.seq(number) {
-            1 => {
-                task_id = ids.task_id();
-                created()
-            }
-            _ => message(),
+        let event = if load.begins_task(before) {
+            task_id = ids.task_id();
+            created()
+        } else {
+            message()
         };
         store
             .append(Commit::new(task_id.clone()).event(event))
