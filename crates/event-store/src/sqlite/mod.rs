@@ -88,7 +88,8 @@ impl SqliteStore {
     }
 
     /// Writes a copy of this moment of the store to another place, beside a gateway that goes on. The copy is
-    /// complete when this returns; [`verify`](EventStore::verify) on it says whether it is good.
+    /// complete when this returns; [`verify`](EventStore::verify) on it says whether it is good. Artifacts that
+    /// are damaged here are so there too, and do not keep the rest from being copied.
     ///
     /// # Errors
     /// The place is taken, or a disk failed. A copy that was broken off is not a backup.

@@ -1,13 +1,13 @@
 //! `backup` and `copy`: the books in another place.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use event_payloads::{Actor, Payload, TaskCreated, UserMessage};
 use event_store::{Commit, EventStore as _, NewEvent, SqliteOptions, SqliteStore};
 use rusqlite::Connection;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
@@ -86,13 +86,55 @@ async fn two_backups_to_one_folder_do_not_touch_each_other() {
 }
 
 #[tokio::test]
+async fn a_damaged_store_is_backed_up_only_if_asked_for_and_then_all_that_is_left() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    let octo = filled(path).await;
+    message(&octo, "longer", &"word ".repeat(3_000)).await;
+    octo.end().await;
+    let [lost, changed] = two_artifacts(path);
+    fs::remove_file(&lost).unwrap();
+    fs::write(&changed, "rot").unwrap();
+    fs::create_dir(path.join("saved")).unwrap();
+    let (code, stdout, stderr) = store(path, &["backup", "--to", "saved"]).await;
+    assert_eq!(code, 4, "{stderr}");
+    assert!(stdout.contains("\n2 problems: "), "{stdout}");
+    assert!(stderr.contains("--even-if-damaged"), "{stderr}");
+    assert_eq!(names(path), ["config", "data", "saved"]);
+    assert_eq!(names(&path.join("saved")), [""; 0]);
+
+    let despite = ["backup", "--to", "saved", "--even-if-damaged", "--json"];
+    let (code, stdout, stderr) = store(path, &despite).await;
+    let done: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((code, &done["kept"]), (4, &json!(true)), "{stderr}");
+    assert_eq!(done["check"]["problem_count"], 2, "{done}");
+    let in_it = ["verify", "--store", "saved", "--json"];
+    let (code, stdout, _) = store(path, &in_it).await;
+    let checked: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((code, &checked["problem_count"]), (4, &json!(2)));
+    assert_eq!(checked["events"], done["check"]["events"]);
+    let rotten = path
+        .join("saved")
+        .join(changed.strip_prefix(path.join("data")).unwrap());
+    assert_eq!(fs::read_to_string(rotten).unwrap(), "rot");
+}
+
+/// Files of artifacts.
+fn two_artifacts(folder: &Path) -> [PathBuf; 2] {
+    let artifacts = folder.join("data/artifacts");
+    let mut tasks = names(&artifacts).into_iter();
+    [(); 2].map(|()| {
+        let task = tasks.by_ref().find(|name| !name.starts_with('.')).unwrap();
+        let file = names(&artifacts.join(&task)).remove(0);
+        artifacts.join(task).join(file)
+    })
+}
+
+#[tokio::test]
 async fn a_backup_that_breaks_off_leaves_nothing() {
     let folder = TempDir::new().unwrap();
     filled(folder.path()).await.end().await;
-    let artifacts = folder.path().join("data/artifacts");
-    let lost = names(&artifacts);
-    let lost = lost.iter().find(|name| !name.starts_with('.')).unwrap();
-    fs::remove_dir_all(artifacts.join(lost)).unwrap();
+    fs::write(database(folder.path()), "no database").unwrap();
     fs::create_dir(folder.path().join("saved")).unwrap();
     let (code, stdout, stderr) = store(folder.path(), &["backup", "--to", "saved"]).await;
     assert_eq!((code, stdout.as_str()), (1, ""), "{stderr}");

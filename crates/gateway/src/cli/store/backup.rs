@@ -27,6 +27,9 @@ pub(super) struct BackupArgs {
     /// Where to: a folder that is empty or does not exist.
     #[arg(long, value_name = "DIR")]
     to: PathBuf,
+    /// Keep the copy although the check finds problems: all of a damaged store that can still be read.
+    #[arg(long)]
+    even_if_damaged: bool,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -34,7 +37,8 @@ pub(super) struct BackupArgs {
 
 const AFTER_HELP: &str = "\
 Copies the store as it is at one moment, with its artifacts, and checks the copy as octo store verify does. It is \
-written under the name DIR.partial, which becomes DIR once all is good: a folder DIR is a whole backup or none. \
+written under the name DIR.partial, which becomes DIR once all is good: a folder DIR is a whole backup or none, \
+unless --even-if-damaged asks for what is left. \
 The gateway goes on meanwhile. A store in Postgres becomes a data folder too, while no gateway runs on it; beside \
 running ones use pg_dump.
 
@@ -43,7 +47,8 @@ Examples:
   OCTOAGENT_DATA_DIR=backups/2026-03-01 octo serve       a gateway on the backup
   octo costs                                             (with the same variable) what it says was spent
 
-Exit codes: 0 backed up and good, 4 the copy is not good and was removed, 1 failed, 2 wrong usage or settings.";
+Exit codes: 0 backed up and good, 4 the copy is not good (and was removed, or kept with --even-if-damaged), 1 failed, \
+2 wrong usage or settings.";
 
 /// The folder that the backup is written in, removed unless it is kept.
 struct Partial {
@@ -56,6 +61,8 @@ struct Partial {
 #[derive(Serialize)]
 struct Done<'a> {
     backed_up_to: String,
+    /// False if the copy was removed, because it is not good.
+    kept: bool,
     check: &'a Checked<'a>,
 }
 
@@ -67,23 +74,29 @@ pub(super) async fn run(config: &Config, args: &BackupArgs) -> Result<Exit, Stor
     let verified = write(&from, &partial.path, config).await?;
     let place = Place::folder(&to);
     let checked = Checked::new(&place, &verified);
-    if verified.is_good() {
+    let kept = verified.is_good() || args.even_if_damaged;
+    if kept {
         partial.keep_as(&to)?;
     }
     if args.json {
         output::json(&Done {
             backed_up_to: to.display().to_string(),
+            kept,
             check: &checked,
         });
         return Ok(checked.exit());
     }
     checked.print();
-    if verified.is_good() {
+    if kept {
         output::line(format!("backed up to {}", to.display()));
-    } else {
-        output::note(
-            "error: the copy is not good and was removed; octo store verify shows whether the store itself is",
-        );
+    }
+    if !verified.is_good() {
+        output::note(if kept {
+            "error: the copy is not good, and kept as it is: what the problems name is damaged in it too"
+        } else {
+            "error: the copy is not good and was removed; octo store verify shows whether the store itself is, and \
+             --even-if-damaged keeps what is left of it"
+        });
     }
     Ok(checked.exit())
 }
