@@ -7,7 +7,7 @@ use super::failure::Failure;
 use super::{read, row, write};
 use crate::books::prune::{Candidate, Pruning};
 use crate::id::Monotonic;
-use crate::rows;
+use crate::rows::{self, Row as _};
 use crate::sql::{self, EVENT_COLUMNS};
 use crate::{Artifact, Clock, Pruned, StoreError, Task};
 
@@ -81,8 +81,8 @@ fn candidates(
     let params = params![before.to_string(), created_at, task_id, limit];
     row::all(conn, &sql, params, |row| {
         let place = (
-            row.get("created_at").unwrap_or_default(),
-            row.get("task_id").unwrap_or_default(),
+            row.text("created_at").unwrap_or_default(),
+            row.text("task_id").unwrap_or_default(),
         );
         Ok((place, rows::task(row)))
     })

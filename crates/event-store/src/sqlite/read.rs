@@ -4,6 +4,7 @@ use event_payloads::{ArtifactId, Event, EventId, EventPage, LoggedEvent, TaskId,
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failure::Failure;
+use super::row::InOrder;
 use super::{row, schema};
 use crate::files::{self, ArtifactFiles};
 use crate::rows::{self, corrupt, from_sql, to_sql};
@@ -102,7 +103,7 @@ pub(crate) fn log(conn: &Connection, query: &LogQuery) -> Result<EventPage, Fail
         };
         seen += 1;
         page.next = from_sql(row.get("position")?);
-        match rows::event(row) {
+        match rows::event(&InOrder::new(row)) {
             Ok(event) if query.wants(event.event_type.as_str()) => {
                 page.events.push(LoggedEvent {
                     cursor: page.next,

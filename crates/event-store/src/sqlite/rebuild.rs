@@ -3,6 +3,7 @@
 use rusqlite::Connection;
 
 use super::failure::Failure;
+use super::row::InOrder;
 use super::write;
 use crate::books::chain::StoredEvent;
 use crate::books::recount::{Recount, Recounted};
@@ -77,7 +78,7 @@ fn each_event(
     ))?;
     let mut found = statement.query([])?;
     while let Some(row) = found.next()? {
-        match rows::stored_event(row) {
+        match rows::stored_event(&InOrder::new(row)) {
             Ok(stored) => each(&stored)?,
             Err(error) => unreadable(&error),
         }

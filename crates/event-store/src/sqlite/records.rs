@@ -1,8 +1,9 @@
 //! Records as they are, out of a database and into it.
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, params};
 
 use super::failure::Failure;
+use super::row::InOrder;
 use super::{read, row, write};
 use crate::StoreError;
 use crate::files::{self, ArtifactFiles};
@@ -51,7 +52,7 @@ pub(crate) fn some(
     Ok(records)
 }
 
-fn artifact(row: &Row<'_>, files: &ArtifactFiles) -> Result<StoredArtifact, StoreError> {
+fn artifact(row: &InOrder<'_>, files: &ArtifactFiles) -> Result<StoredArtifact, StoreError> {
     let row = rows::artifact(row)?;
     let content = read::content_of(&row, files)?;
     Ok(StoredArtifact { row, content })

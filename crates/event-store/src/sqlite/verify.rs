@@ -4,6 +4,7 @@ use event_payloads::TaskId;
 use rusqlite::{Connection, params};
 
 use super::failure::Failure;
+use super::row::InOrder;
 use super::{read, rebuild, row};
 use crate::books::audit::{Audit, Kept, KeptTask};
 use crate::books::chain::Hash;
@@ -122,7 +123,8 @@ fn artifacts(conn: &Connection, files: &ArtifactFiles, audit: &mut Audit) -> Res
     let mut statement = conn.prepare(&format!("SELECT {ARTIFACT_COLUMNS} FROM artifacts"))?;
     let mut found = statement.query(params![])?;
     while let Some(row) = found.next()? {
-        let content = rows::artifact(row).and_then(|row| read::content_of(&row, files));
+        let content =
+            rows::artifact(&InOrder::new(row)).and_then(|row| read::content_of(&row, files));
         audit.artifact(content.err().map(|error| error.to_string()));
     }
     Ok(())
