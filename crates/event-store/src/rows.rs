@@ -283,14 +283,14 @@ pub(crate) fn open_call(row: &impl Row) -> Result<OpenCall, StoreError> {
 
 pub(crate) fn call(row: &impl Row) -> Result<CallRow, StoreError> {
     named(row, "model call", "call_id", |row| {
+        let ended_at = row.text_or_null("ended_at")?;
         let status = match row.text("status")?.as_str() {
             "completed" => CallStatus::Completed,
             "failed" => CallStatus::Failed,
             _ => CallStatus::Started,
         };
-        let ended_at = row.text_or_null("ended_at")?;
-        let known = status != CallStatus::Started && !row.flag("cost_unavailable")?;
         let pico = Picodollars::new(row.number("cost_pico")?);
+        let known = status != CallStatus::Started && !row.flag("cost_unavailable")?;
         let corrections = row.count("corrections")?;
         let call = Call {
             call_id: parsed(row, "call_id")?,

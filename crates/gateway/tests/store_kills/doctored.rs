@@ -20,7 +20,7 @@ struct Damage {
     breaks: &'static [Rule],
 }
 
-const DAMAGES: [Damage; 23] = [
+const DAMAGES: [Damage; 24] = [
     // Events that are gone.
     Damage {
         sql: "DELETE FROM events WHERE event_id = (SELECT event_id FROM events WHERE type = 'USER_MESSAGE' LIMIT 1)",
@@ -88,6 +88,10 @@ const DAMAGES: [Damage; 23] = [
     },
     Damage {
         sql: "UPDATE cost_sums SET cost_pico = cost_pico + 1 WHERE period = 'month'",
+        breaks: &[Rule::Sums],
+    },
+    Damage {
+        sql: "DELETE FROM cost_sums WHERE period = 'hour_alias'",
         breaks: &[Rule::Sums],
     },
     Damage {

@@ -87,12 +87,12 @@ async fn sqlite(data: &Path, load: Load, rounds: &Rounds) -> Result<Appends> {
     for _ in 0..rounds.count {
         let before = *store.head().borrow();
         commit_for(&store, load, rounds.time, &mut all.store).await?;
-        let written = || rows::since(&store, before);
-        let same = rows::batches(written().await?, load.writers);
+        let written = rows::since(&store, before).await?;
+        let same = rows::batches(&written, load.writers);
         batches.commit_for(&same, rounds.time, &mut all.batches)?;
-        let each = rows::batches(written().await?, 1);
+        let each = rows::batches(&written, 1);
         single.commit_for(&each, rounds.time, &mut all.single)?;
-        let shares = rows::shares(written().await?, load.writers);
+        let shares = rows::shares(&written, load.writers);
         many = raw_sqlite::at_once(many, &shares, rounds.time, &mut all.many)?;
     }
     store.close().await?;
@@ -135,16 +135,16 @@ async fn postgres(server: &Postgres, load: Load, rounds: &Rounds) -> Result<Appe
     for _ in 0..rounds.count {
         let before = *store.head().borrow();
         commit_for(&store, load, rounds.time, &mut all.store).await?;
-        let written = || rows::since(&store, before);
-        let same = rows::batches(written().await?, load.writers);
+        let written = rows::since(&store, before).await?;
+        let same = rows::batches(&written, load.writers);
         batches
             .commit_for(&same, rounds.time, &mut all.batches)
             .await?;
-        let each = rows::batches(written().await?, 1);
+        let each = rows::batches(&written, 1);
         single
             .commit_for(&each, rounds.time, &mut all.single)
             .await?;
-        let shares = rows::shares(written().await?, load.writers);
+        let shares = rows::shares(&written, load.writers);
         many = raw_postgres::at_once(many, shares, rounds.time, &mut all.many).await?;
     }
     store.close().await?;

@@ -131,7 +131,7 @@ impl Raw {
     }
 
     async fn insert_events(&self, batch: &Batch) -> Result<u64, Error> {
-        let rows: Vec<&Row> = batch.rows.iter().collect();
+        let rows: Vec<&Row> = batch.rows.iter().map(AsRef::as_ref).collect();
         let values: &Values<'_> = &[
             &column(&rows, |row| row.event_id.as_str()),
             &column(&rows, |row| row.task_id.as_str()),
@@ -148,7 +148,7 @@ impl Raw {
     }
 
     async fn change_tasks(&self, batch: &Batch) -> Result<u64, Error> {
-        let rows: Vec<&Row> = batch.changes().collect();
+        let rows: Vec<&Row> = batch.changes.iter().map(AsRef::as_ref).collect();
         if rows.is_empty() {
             return Ok(0);
         }

@@ -53,7 +53,7 @@ impl Raw {
         for row in &batch.rows {
             self.event(row)?;
         }
-        for row in batch.changes() {
+        for row in &batch.changes {
             self.change_task(row)?;
         }
         self.0.prepare_cached("COMMIT")?.execute([])?;

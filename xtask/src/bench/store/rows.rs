@@ -72,7 +72,7 @@ impl NewTask {
 }
 
 /// What a store has written after a position, in the order in which it did.
-pub(super) async fn since(store: &Arc<dyn EventStore>, after: u64) -> Result<Vec<Row>> {
+pub(super) async fn since(store: &Arc<dyn EventStore>, after: u64) -> Result<Vec<Arc<Row>>> {
     let mut query = LogQuery {
         after,
         types: Vec::new(),
@@ -83,7 +83,7 @@ pub(super) async fn since(store: &Arc<dyn EventStore>, after: u64) -> Result<Vec
         let page = store.log(query.clone()).await?;
         query.after = page.next;
         for event in page.events {
-            rows.push(Row::new(event)?);
+            rows.push(Arc::new(Row::new(event)?));
         }
         if page.caught_up {
             return Ok(rows);
@@ -93,19 +93,22 @@ pub(super) async fn since(store: &Arc<dyn EventStore>, after: u64) -> Result<Vec
 
 /// What is written in one transaction.
 pub(super) struct Batch {
-    pub(super) rows: Vec<Row>,
-    /// Which of them are the last of a task that is there already: what the task comes to say.
-    changes: Vec<usize>,
+    pub(super) rows: Vec<Arc<Row>>,
+    /// The last of each task that is there already: what the task comes to say.
+    pub(super) changes: Vec<Arc<Row>>,
 }
 
 impl Batch {
-    fn new(rows: Vec<Row>) -> Self {
-        let each = rows.iter().enumerate();
-        let last: HashMap<&str, usize> = each.map(|(at, row)| (row.task_id.as_str(), at)).collect();
-        let mut changes: Vec<usize> = last.into_values().collect();
-        changes.retain(|at| rows.get(*at).is_some_and(|row| row.task.is_none()));
-        changes.sort_unstable();
-        Self { rows, changes }
+    fn new(rows: &[Arc<Row>]) -> Self {
+        let each = rows.iter();
+        let last: HashMap<&str, &Arc<Row>> = each.map(|row| (row.task_id.as_str(), row)).collect();
+        let changed = last.into_values().filter(|row| row.task.is_none());
+        let mut changes: Vec<Arc<Row>> = changed.cloned().collect();
+        changes.sort_unstable_by_key(|row| row.position);
+        Self {
+            rows: rows.to_vec(),
+            changes,
+        }
     }
 
     /// How many commits of the store they were.
@@ -113,37 +116,80 @@ impl Batch {
         u64::try_from(self.rows.len()).unwrap_or(u64::MAX)
     }
 
-    pub(super) fn changes(&self) -> impl Iterator<Item = &Row> {
-        self.changes.iter().filter_map(|at| self.rows.get(*at))
-    }
-
     /// Tasks that begin.
     pub(super) fn new_tasks(&self) -> impl Iterator<Item = (&Row, &NewTask)> {
         self.rows
             .iter()
-            .filter_map(|row| Some((row, row.task.as_ref()?)))
+            .filter_map(|row| Some((row.as_ref(), row.task.as_ref()?)))
     }
 }
 
 /// Rows in transactions of so many.
-pub(super) fn batches(rows: Vec<Row>, size: usize) -> Vec<Batch> {
-    let mut rows = rows.into_iter();
-    std::iter::repeat_with(|| rows.by_ref().take(size).collect::<Vec<_>>())
-        .take_while(|rows| !rows.is_empty())
-        .map(Batch::new)
-        .collect()
+pub(super) fn batches(rows: &[Arc<Row>], size: usize) -> Vec<Batch> {
+    rows.chunks(size).map(Batch::new).collect()
 }
 
 /// Transactions of a row each, for so many that write at once: all of a task for one of them.
-pub(super) fn shares(rows: Vec<Row>, writers: usize) -> Vec<Vec<Batch>> {
+pub(super) fn shares(rows: &[Arc<Row>], writers: usize) -> Vec<Vec<Batch>> {
     let mut shares: Vec<Vec<Batch>> = std::iter::repeat_with(Vec::new).take(writers).collect();
-    let mut writer_of: HashMap<String, usize> = HashMap::new();
+    let mut writer_of: HashMap<&str, usize> = HashMap::new();
     for row in rows {
         let next = writer_of.len() % writers;
-        let writer = *writer_of.entry(row.task_id.clone()).or_insert(next);
+        let writer = *writer_of.entry(&row.task_id).or_insert(next);
         if let Some(share) = shares.get_mut(writer) {
-            share.push(Batch::new(vec![row]));
+            share.push(Batch::new(std::slice::from_ref(row)));
         }
     }
     shares
+}
+
+#[cfg(test)]
+mod tests {
+    use event_store::{Clock, Commit, IdSource, ManualClock, SqliteOptions, SqliteStore};
+
+    use super::*;
+    use crate::bench::store::work::{created, message};
+
+    #[tokio::test]
+    async fn what_was_written_comes_back_in_batches_and_shares() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let options = SqliteOptions::new(folder.path().join("a.db"), folder.path().join("files"));
+        let store: Arc<dyn EventStore> = Arc::new(SqliteStore::open(options).await?);
+        let ids = IdSource::new(Arc::new(ManualClock::at_unix_micros(1)) as Arc<dyn Clock>);
+        let tasks = [ids.task_id(), ids.task_id()];
+        for task_id in &tasks {
+            let commit = Commit::new(task_id.clone()).event(created());
+            store
+                .append(commit.event(message()).event(message()))
+                .await?;
+        }
+        let rows = since(&store, 1).await?;
+        let positions = |rows: &[Arc<Row>]| rows.iter().map(|row| row.position).collect::<Vec<_>>();
+        assert_eq!(positions(&rows), [2, 3, 4, 5, 6]);
+
+        let batches = batches(&rows, 3);
+        let changes: Vec<_> = batches
+            .iter()
+            .map(|batch| positions(&batch.changes))
+            .collect();
+        assert_eq!(
+            changes,
+            [vec![3], vec![6]],
+            "the last of each, but of a task that begins"
+        );
+        let new: Vec<_> = batches
+            .iter()
+            .map(|batch| batch.new_tasks().count())
+            .collect();
+        assert_eq!(new, [1, 0]);
+
+        let shares = shares(&rows, 2);
+        let shares = shares
+            .iter()
+            .map(|share| share.iter().flat_map(|one| positions(&one.rows)));
+        let shares: Vec<Vec<_>> = shares.map(Iterator::collect).collect();
+        assert_eq!(shares, [vec![2, 3], vec![4, 5, 6]]);
+        store.close().await?;
+        Ok(())
+    }
 }
