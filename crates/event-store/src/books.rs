@@ -12,6 +12,7 @@ pub(crate) mod chain;
 pub(crate) mod cover;
 pub(crate) mod ending;
 pub(crate) mod facts;
+pub(crate) mod grid;
 pub(crate) mod kind;
 pub(crate) mod plan;
 pub(crate) mod prune;

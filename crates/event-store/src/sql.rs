@@ -1,11 +1,11 @@
 //! The questions that both databases understand. Parameters are numbered in the order in which they
 //! first appear, so that `$1` means the same to either.
 
-use crate::books::cover::Part;
+use crate::books::cover::Source;
 use crate::books::kind::{Detail, Kind, Period};
 use crate::books::sums::{DOLLAR, hour};
 use crate::{CostQuery, Dimension};
-use event_payloads::{TaskStatus, Timestamp};
+use event_payloads::TaskStatus;
 
 pub(crate) const EVENT_COLUMNS: &str = "event_id, task_id, task_seq, ts, type, schema_version, \
      actor, payload, trace_id, span_id, parent_event_id, idempotency_key, position, hash";
@@ -259,43 +259,43 @@ impl Conditions {
     }
 }
 
-/// A part of an answer about costs.
-pub(crate) fn sums(query: &CostQuery, part: &Part) -> Question {
+/// A part of an answer about costs: its rows have the columns of [`SUMS`] and those of the query's groups, and
+/// a group can have several.
+pub(crate) fn sums(query: &CostQuery, source: &Source) -> Question {
     let mut conditions = Conditions::default();
-    match part {
-        Part::Sums { kind, from, until } => {
+    match source {
+        Source::Sums { kind, from, until } => {
             conditions.only("period =", Some(kind.as_str().to_owned()));
             conditions.only("scope >=", from.clone());
             conditions.only("scope <", until.clone());
-            // As it stands, the rows come in its order: nothing has to be sorted.
-            let day = match kind.period() {
-                Period::Day => "scope",
-                _ => "substr(scope, 1, 10)",
-            };
-            kept_sums(query, conditions, day)
+            kept_sums(query, conditions)
         }
-        Part::Task => {
+        Source::Task => {
             conditions.only("period =", Some(Kind::TASK.as_str().to_owned()));
             conditions.only("scope =", query.task.as_ref().map(ToString::to_string));
-            kept_sums(query, conditions, "''")
+            kept_sums(query, conditions)
         }
-        Part::Calls { from, until } => {
+        Source::Calls { from, until } => {
             conditions.all.push("status <> 'started'".to_owned());
             conditions.only("task_id =", query.task.as_ref().map(ToString::to_string));
             conditions.only("started_at >=", from.map(|at| at.to_string()));
             conditions.only("started_at <", until.map(|at| at.to_string()));
             let select = SUMS.iter().zip(OF_CALLS);
             let select = select.map(|(name, sum)| summed(sum, name));
-            grouped(query, conditions, select, "model_calls", "day")
+            grouped(query, conditions, select, "model_calls")
         }
     }
 }
 
-fn kept_sums(query: &CostQuery, conditions: Conditions, day: &str) -> Question {
-    let select = SUMS
-        .iter()
-        .map(|name| summed(&format!("sum({name})"), name));
-    grouped(query, conditions, select, "cost_sums", day)
+/// Rows of sums as they stand. There are hardly more of them than groups, and a database takes longer to add
+/// up and write seventeen sums of few rows than to give the rows.
+fn kept_sums(query: &CostQuery, conditions: Conditions) -> Question {
+    let groups = query.group_by.iter().map(|dimension| match dimension {
+        Dimension::Day => "substr(scope, 1, 10) AS day",
+        other => other.as_str(),
+    });
+    let select: Vec<&str> = groups.chain(SUMS).collect();
+    conditions.question(&select.join(", "), "cost_sums", &[])
 }
 
 fn summed(sum: &str, name: &str) -> String {
@@ -310,7 +310,7 @@ pub(crate) fn open_sums(query: &CostQuery) -> Question {
     conditions.only("started_at >=", query.from.map(|from| from.to_string()));
     conditions.only("started_at <", query.to.map(|to| to.to_string()));
     let select = [summed("count(*)", "calls")];
-    grouped(query, conditions, select, "model_calls", "day")
+    grouped(query, conditions, select, "model_calls")
 }
 
 fn grouped(
@@ -318,17 +318,11 @@ fn grouped(
     conditions: Conditions,
     sums: impl IntoIterator<Item = String>,
     from: &str,
-    day: &str,
 ) -> Question {
-    let column = |dimension: &Dimension| match dimension {
-        Dimension::Day => day.to_owned(),
-        other => other.as_str().to_owned(),
-    };
-    let columns: Vec<String> = query.group_by.iter().map(column).collect();
-    let names = query.group_by.iter().zip(&columns);
-    let names = names.map(|(dimension, column)| format!("{column} AS {}", dimension.as_str()));
-    let select: Vec<String> = sums.into_iter().chain(names).collect();
-    conditions.question(&select.join(", "), from, &columns)
+    let groups = query.group_by.iter();
+    let groups: Vec<String> = groups.map(|each| each.as_str().to_owned()).collect();
+    let select: Vec<String> = groups.iter().cloned().chain(sums).collect();
+    conditions.question(&select.join(", "), from, &groups)
 }
 
 /// Two counts that are the same unless calls were pruned.
@@ -340,19 +334,16 @@ pub(crate) struct Witness {
     pub(crate) there: Question,
 }
 
-/// What shows whether the calls that a part reads are all there; `None` if it reads sums.
+/// What shows whether the calls that are read are all there; `None` if it reads sums.
 ///
 /// A part of single calls without a task lies within one hour, so one hour's sum is the witness.
-pub(crate) fn witness(query: &CostQuery, part: &Part) -> Option<Witness> {
-    let Part::Calls { from, until } = part else {
+pub(crate) fn witness(query: &CostQuery, source: &Source) -> Option<Witness> {
+    let Source::Calls { from, .. } = source else {
         return None;
     };
-    let (kind, scope) = match (&query.task, from.or(*until)) {
+    let (kind, scope) = match (&query.task, from) {
         (Some(task_id), _) => (Kind::TASK, task_id.to_string()),
-        (None, Some(_)) => (
-            Kind::coarsest(Period::Hour, Detail::Total),
-            hour_of(*from, *until),
-        ),
+        (None, Some(from)) => (Kind::coarsest(Period::Hour, Detail::Total), hour(*from)),
         (None, None) => return None,
     };
     let mut kept = Conditions::default();
@@ -372,12 +363,4 @@ pub(crate) fn witness(query: &CostQuery, part: &Part) -> Option<Witness> {
         kept: kept.question("CAST(coalesce(sum(calls), 0) AS BIGINT)", "cost_sums", &[]),
         there: there.question("count(*)", "model_calls", &[]),
     })
-}
-
-/// The hour that a stretch of less than an hour lies in: one of its ends can stand on the next.
-fn hour_of(from: Option<Timestamp>, until: Option<Timestamp>) -> String {
-    let inside = from.or_else(|| {
-        until.map(|until| Timestamp::from_unix_micros(until.unix_micros().saturating_sub(1)))
-    });
-    inside.map(hour).unwrap_or_default()
 }

@@ -10,8 +10,9 @@ use crate::{CostRow, Dimension, StoreError};
 pub(crate) struct Answer(BTreeMap<Vec<String>, (Sums, u64)>);
 
 impl Answer {
-    pub(crate) fn add(&mut self, group: Vec<String>, sums: &Sums) {
-        self.0.entry(group).or_default().0.add(sums, 1);
+    /// Counts sums so many times: -1 takes them away.
+    pub(crate) fn add(&mut self, group: Vec<String>, sums: &Sums, times: i64) {
+        self.0.entry(group).or_default().0.add(sums, times);
     }
 
     pub(crate) fn add_open(&mut self, group: Vec<String>, calls: u64) {
@@ -47,7 +48,7 @@ mod tests {
 
     use super::*;
     use crate::books::call::CallRow;
-    use crate::books::cover::{Part, cover};
+    use crate::books::cover::{Part, Source, cover};
     use crate::books::sums::{Changes, SumKey, words};
     use crate::{Call, CallStatus, CostQuery};
 
@@ -112,27 +113,46 @@ mod tests {
 
     /// A part of an answer, from the rows and calls that a database would have.
     fn add(answer: &mut Answer, query: &CostQuery, part: &Part, kept: &Changes, calls: &[CallRow]) {
-        match part {
-            Part::Sums { kind, from, until } => {
+        match &part.of {
+            Source::Sums { kind, from, until } => {
                 let inside = |key: &SumKey| {
                     key.kind == *kind && within(from.as_ref(), &key.scope, until.as_ref())
                 };
                 for (key, sums) in kept.0.iter().filter(|(key, _)| inside(key)) {
                     let words = [&key.alias, &key.category, &key.model, &key.provider];
                     let day = key.scope.get(..10).unwrap_or_default();
-                    answer.add(group(query, day, words.map(String::as_str)), sums);
+                    answer.add(
+                        group(query, day, words.map(String::as_str)),
+                        sums,
+                        part.times,
+                    );
                 }
             }
-            Part::Calls { from, until } => {
+            Source::Calls { from, until } => {
                 let inside =
                     |row: &&CallRow| within(from.as_ref(), &row.call.started_at, until.as_ref());
                 for row in calls.iter().filter(inside) {
                     let day = row.call.started_at.day();
-                    answer.add(group(query, &day, words(row)), &Sums::of(row));
+                    answer.add(group(query, &day, words(row)), &Sums::of(row), part.times);
                 }
             }
-            Part::Task => unreachable!("no task was asked for"),
+            Source::Task => unreachable!("no task was asked for"),
         }
+    }
+
+    #[test]
+    fn sums_that_have_less_than_is_taken_away_are_damaged() {
+        let call = Sums {
+            calls: 1,
+            ..Sums::default()
+        };
+        let mut answer = Answer::default();
+        answer.add(Vec::new(), &call, 1);
+        answer.add(Vec::new(), &call, -1);
+        answer.add(Vec::new(), &call, -1);
+        let error = answer.rows(&[]).unwrap_err();
+        assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
+        assert!(error.to_string().contains("octo store verify"), "{error}");
     }
 
     proptest! {
@@ -159,7 +179,10 @@ mod tests {
                 add(&mut said, &query, &part, &kept, &calls);
             }
             let mut right = Answer::default();
-            let one_by_one = Part::Calls { from, until: to };
+            let one_by_one = Part {
+                of: Source::Calls { from, until: to },
+                times: 1,
+            };
             add(&mut right, &query, &one_by_one, &kept, &calls);
             let rows = |answer: Answer| answer.rows(&query.group_by).unwrap();
             prop_assert_eq!(rows(said), rows(right), "{:?}", query);

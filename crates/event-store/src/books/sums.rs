@@ -7,6 +7,7 @@ use event_payloads::{Picodollars, PrunedCalls, TaskId, Timestamp, Usd};
 
 use super::call::CallRow;
 use super::kind::{Detail, Kind, Period};
+use crate::rows::corrupt;
 use crate::{CallStatus, CostRow, Dimension, StoreError, Tokens};
 
 /// Which row of sums: its kind, what exactly it is over, and the words that its calls have in common.
@@ -210,36 +211,43 @@ impl Sums {
     /// As an answer.
     ///
     /// # Errors
-    /// [`StoreError::Overflow`] if money does not fit.
+    /// [`StoreError::Overflow`] if money does not fit, [`StoreError::Corrupt`] if they count less than nothing.
     pub(crate) fn row(self, key: Vec<(Dimension, String)>) -> Result<CostRow, StoreError> {
         let pico = |pico: i128| {
             let pico = i64::try_from(pico).map_err(|_| StoreError::Overflow)?;
             Ok::<_, StoreError>(Picodollars::new(pico))
         };
-        let count = |count: i64| u64::try_from(count).unwrap_or(0);
-        let [prompt, completion, total, cached, cache_creation, reasoning] = self.tokens.map(count);
+        let count = |count: i64| u64::try_from(count).map_err(|_| less_than_nothing());
+        let [prompt, completion, total, cached, cache_creation, reasoning] = self.tokens;
         Ok(CostRow {
             key,
-            calls: count(self.calls),
+            calls: count(self.calls)?,
             open_calls: 0,
-            calls_without_cost: count(self.calls_without_cost),
-            fallback_calls: count(self.fallback_calls),
-            failed_calls: count(self.failed_calls),
-            drift_calls: count(self.drift_calls),
-            estimated_calls: count(self.estimated_calls),
-            corrected_calls: count(self.corrected_calls),
+            calls_without_cost: count(self.calls_without_cost)?,
+            fallback_calls: count(self.fallback_calls)?,
+            failed_calls: count(self.failed_calls)?,
+            drift_calls: count(self.drift_calls)?,
+            estimated_calls: count(self.estimated_calls)?,
+            corrected_calls: count(self.corrected_calls)?,
             cost: pico(self.cost)?,
             recorded_cost: pico(self.recorded_cost)?,
             tokens: Tokens {
-                prompt,
-                completion,
-                total,
-                cached,
-                cache_creation,
-                reasoning,
+                prompt: count(prompt)?,
+                completion: count(completion)?,
+                total: count(total)?,
+                cached: count(cached)?,
+                cache_creation: count(cache_creation)?,
+                reasoning: count(reasoning)?,
             },
         })
     }
+}
+
+fn less_than_nothing() -> StoreError {
+    corrupt(
+        "a sum of costs",
+        "it counts less than nothing; `octo store verify` says which rows are wrong, `octo store rebuild` mends them",
+    )
 }
 
 fn columns(tokens: Tokens) -> [i64; 6] {

@@ -207,9 +207,10 @@ impl Readers {
         let parts = cover(query);
         let witnesses: Vec<_> = parts
             .iter()
-            .filter_map(|part| sql::witness(query, part))
+            .filter_map(|part| sql::witness(query, &part.of))
             .collect();
-        let mut questions: Vec<_> = parts.iter().map(|part| sql::sums(query, part)).collect();
+        let sums = parts.iter().map(|part| sql::sums(query, &part.of));
+        let mut questions: Vec<_> = sums.collect();
         questions.push(sql::open_sums(query));
         for witness in &witnesses {
             questions.extend([witness.kept.clone(), witness.there.clone()]);
@@ -221,8 +222,11 @@ impl Readers {
             refuse_pruned(witness.when, counts)?;
         }
         let mut answer = Answer::default();
-        for row in sums.iter().flatten() {
-            answer.add(rows::group(row, &query.group_by)?, &rows::sums(row)?);
+        for (part, rows) in parts.iter().zip(sums) {
+            for row in rows {
+                let group = rows::group(row, &query.group_by)?;
+                answer.add(group, &rows::sums(row)?, part.times);
+            }
         }
         for row in open.iter().flatten() {
             let calls = row.count("calls").map_err(unreadable)?;

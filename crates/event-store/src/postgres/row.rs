@@ -1,5 +1,8 @@
 //! Rows of Postgres.
 
+use std::fmt::Display;
+
+use tokio_postgres::row::RowIndex;
 use tokio_postgres::types::{FromSql, Type};
 
 use crate::rows::{Problem, Row};
@@ -11,7 +14,11 @@ impl From<tokio_postgres::Error> for Problem {
     }
 }
 
-fn get<'a, T: FromSql<'a>>(row: &'a tokio_postgres::Row, column: &str) -> Result<T, Problem> {
+fn get<'a, T, I>(row: &'a tokio_postgres::Row, column: I) -> Result<T, Problem>
+where
+    T: FromSql<'a>,
+    I: RowIndex + Display,
+{
     row.try_get(column).map_err(Problem::from)
 }
 
@@ -21,11 +28,14 @@ impl Row for tokio_postgres::Row {
     }
 
     fn number_or_null(&self, column: &str) -> Result<Option<i64>, Problem> {
-        let found = self.columns().iter().find(|each| each.name() == column);
-        match found.map(tokio_postgres::Column::type_) {
-            Some(&Type::INT2) => Ok(get::<Option<i16>>(self, column)?.map(i64::from)),
-            Some(&Type::INT4) => Ok(get::<Option<i32>>(self, column)?.map(i64::from)),
-            _ => get(self, column),
+        let mut columns = self.columns().iter().enumerate();
+        let Some((at, found)) = columns.find(|(_, each)| each.name() == column) else {
+            return get(self, column);
+        };
+        match *found.type_() {
+            Type::INT2 => Ok(get::<Option<i16>, _>(self, at)?.map(i64::from)),
+            Type::INT4 => Ok(get::<Option<i32>, _>(self, at)?.map(i64::from)),
+            _ => get(self, at),
         }
     }
 

@@ -6,7 +6,7 @@ use rusqlite::{Connection, params_from_iter};
 use super::failure::Failure;
 use super::row;
 use crate::books::answer::Answer;
-use crate::books::cover::{Part, cover};
+use crate::books::cover::{Source, cover};
 use crate::rows::{self, Row as _};
 use crate::sql::{self, Question, Witness};
 use crate::{Call, CostQuery, CostRow, StoreError};
@@ -22,13 +22,13 @@ pub(crate) fn rollup(conn: &Connection, query: &CostQuery) -> Result<Vec<CostRow
     let snapshot = conn.unchecked_transaction()?;
     let mut answer = Answer::default();
     for part in cover(query) {
-        refuse_pruned(&snapshot, query, &part)?;
-        let Question { sql, values } = sql::sums(query, &part);
+        refuse_pruned(&snapshot, query, &part.of)?;
+        let Question { sql, values } = sql::sums(query, &part.of);
         let sums = row::all(&snapshot, &sql, params_from_iter(values), |row| {
             Ok((rows::group(row, &query.group_by)?, rows::sums(row)?))
         })?;
         for (group, sums) in sums {
-            answer.add(group, &sums);
+            answer.add(group, &sums, part.times);
         }
     }
     let Question { sql, values } = sql::open_sums(query);
@@ -43,8 +43,8 @@ pub(crate) fn rollup(conn: &Connection, query: &CostQuery) -> Result<Vec<CostRow
 }
 
 /// Single calls answer only where none of them was pruned.
-fn refuse_pruned(conn: &Connection, query: &CostQuery, part: &Part) -> Result<(), Failure> {
-    let Some(Witness { when, kept, there }) = sql::witness(query, part) else {
+fn refuse_pruned(conn: &Connection, query: &CostQuery, source: &Source) -> Result<(), Failure> {
+    let Some(Witness { when, kept, there }) = sql::witness(query, source) else {
         return Ok(());
     };
     let count = |question: Question| -> Result<i64, Failure> {
