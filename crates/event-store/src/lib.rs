@@ -66,8 +66,8 @@
 //! # Sums that do not scan
 //!
 //! What calls cost is summed as they end: by hour, day, month, in all and by task, for each alias, category,
-//! model and provider. [`EventStore::cost_rollup`] adds up the coarsest of these rows, takes away what they have too
-//! much, and looks at single calls for half an hour at either end.
+//! model and provider. [`EventStore::cost_rollup`] adds up the coarsest of these rows, takes away what they
+//! have too much, and looks at single calls for half an hour at most at either end.
 //!
 //! # Failing well
 //!

@@ -282,13 +282,13 @@ pub(crate) fn sums(query: &CostQuery, source: &Source) -> Question {
             conditions.only("started_at <", until.map(|at| at.to_string()));
             let select = SUMS.iter().zip(OF_CALLS);
             let select = select.map(|(name, sum)| summed(sum, name));
-            grouped(query, conditions, select, "model_calls")
+            calls_by_group(query, conditions, select)
         }
     }
 }
 
-/// Rows of sums as they stand. There are hardly more of them than groups, and a database takes longer to add
-/// up and write seventeen sums of few rows than to give the rows.
+/// Rows of sums as they stand, for [`Answer`](crate::books::answer::Answer) to add up: there are few a group, and
+/// a database takes longer to add up and write seventeen sums of few rows than to give the rows.
 fn kept_sums(query: &CostQuery, conditions: Conditions) -> Question {
     let groups = query.group_by.iter().map(|dimension| match dimension {
         Dimension::Day => "substr(scope, 1, 10) AS day",
@@ -310,19 +310,18 @@ pub(crate) fn open_sums(query: &CostQuery) -> Question {
     conditions.only("started_at >=", query.from.map(|from| from.to_string()));
     conditions.only("started_at <", query.to.map(|to| to.to_string()));
     let select = [summed("count(*)", "calls")];
-    grouped(query, conditions, select, "model_calls")
+    calls_by_group(query, conditions, select)
 }
 
-fn grouped(
+fn calls_by_group(
     query: &CostQuery,
     conditions: Conditions,
     sums: impl IntoIterator<Item = String>,
-    from: &str,
 ) -> Question {
     let groups = query.group_by.iter();
     let groups: Vec<String> = groups.map(|each| each.as_str().to_owned()).collect();
     let select: Vec<String> = groups.iter().cloned().chain(sums).collect();
-    conditions.question(&select.join(", "), from, &groups)
+    conditions.question(&select.join(", "), "model_calls", &groups)
 }
 
 /// Two counts that are the same unless calls were pruned.

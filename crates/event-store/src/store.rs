@@ -98,7 +98,8 @@ pub trait EventStore: fmt::Debug + Send + Sync {
     /// row, also if there is no call.
     ///
     /// # Errors
-    /// [`StoreError::Overflow`] if a sum does not fit 64 bits.
+    /// [`StoreError::Overflow`] if a sum does not fit 64 bits, [`StoreError::Pruned`] if it begins or ends within
+    /// an hour whose single calls were removed, [`StoreError::Corrupt`] if what is kept counts less than nothing.
     async fn cost_rollup(&self, query: CostQuery) -> Result<Vec<CostRow>, StoreError>;
 
     /// Follows a task: everything that happens from now on, see [`Subscription`].

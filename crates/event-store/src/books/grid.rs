@@ -64,13 +64,15 @@ const fn around(moment: i64, step: i64) -> (i64, i64) {
 
 /// The beginning of a midnight's month, and that of the next.
 fn months_around(midnight: i64) -> (i64, i64) {
-    let is_first = |day: &i64| Timestamp::from_unix_micros(*day).day().ends_with("-01");
-    // At most 30 days back and 31 on.
-    let back = |days: i64| midnight - days * DAY;
-    let before = (0..31).map(back).find(is_first).unwrap_or(midnight);
-    let on = |days: i64| before + days * DAY;
-    let after = (28..32).map(on).find(is_first).unwrap_or(END);
-    (before, after)
+    let before = first_of_month(midnight);
+    // No month has more than 31 days, and none so few that this is the one after the next.
+    (before, first_of_month(before + 31 * DAY))
+}
+
+fn first_of_month(midnight: i64) -> i64 {
+    let date = Timestamp::from_unix_micros(midnight).day();
+    let day = date.rsplit('-').next().and_then(|day| day.parse().ok());
+    midnight - (day.unwrap_or(1_i64) - 1) * DAY
 }
 
 #[cfg(test)]
@@ -95,19 +97,20 @@ mod tests {
             (Grid::Month, "2026-02-16T00:00:00Z", "2026-03-01T00:00"),
             (Grid::Month, "2024-12-31T00:00:00Z", "2025-01-01T00:00"),
             (Grid::Month, "2026-01-01T00:00:00Z", "2026-01-01T00:00"),
+            (Grid::Month, "2024-02-29T00:00:00Z", "2024-03-01T00:00"),
+            (Grid::Month, "2025-01-31T00:00:00Z", "2025-02-01T00:00"),
+            // After the last step there is none.
+            (Grid::Hour, "9999-12-31T23:59:59Z", "9999-12-31T23:00"),
+            (Grid::Day, "9999-12-31T23:00:00Z", "9999-12-31T00:00"),
+            (Grid::Month, "9999-12-31T00:00:00Z", "9999-12-01T00:00"),
         ] {
             assert_eq!(nearest(grid, moment), step, "{moment}");
         }
     }
 
     #[test]
-    fn after_the_last_step_there_is_none() {
-        for (grid, last, step) in [
-            (Grid::Hour, "9999-12-31T23:59:59Z", "9999-12-31T23:00"),
-            (Grid::Day, "9999-12-31T23:00:00Z", "9999-12-31T00:00"),
-            (Grid::Month, "9999-12-31T00:00:00Z", "9999-12-01T00:00"),
-        ] {
-            assert_eq!(nearest(grid, last), step);
+    fn before_and_after_all_moments_is_on_every_grid() {
+        for grid in [Grid::Hour, Grid::Day, Grid::Month] {
             assert_eq!(grid.nearest(BEGINNING), BEGINNING);
             assert_eq!(grid.nearest(END), END);
         }
