@@ -182,6 +182,11 @@ impl Prepared {
         self.files().for_each(StagedFile::keep);
     }
 
+    /// The commit may come to be on record: its files stay, and the next start decides.
+    pub(crate) fn leave(&mut self) {
+        self.files().for_each(StagedFile::leave);
+    }
+
     /// The commit is refused: its files give their names back.
     pub(crate) fn take_back(&mut self) -> Result<(), StoreError> {
         self.files().try_for_each(StagedFile::take_back)

@@ -288,15 +288,13 @@ impl EventStore for SqliteStore {
         let mut pruned = Pruned::default();
         let mut place = prune::Place::default();
         loop {
-            let part = self.ask(|reply| Job::Prune(before, place, reply)).await?;
+            let files = self.files.clone();
+            let part = self
+                .ask(|reply| Job::Prune(before, place, files, reply))
+                .await?;
             pruned.add(part.pruned);
             progress.add(part.pruned.events);
-            // A file that stays behind is said and no reason to stop.
-            for artifact in &part.artifacts {
-                if let Err(error) = self.files.remove(artifact) {
-                    tracing::warn!(%error, "the file of a pruned artifact stays behind");
-                }
-            }
+            self.files.remove_all(part.leaving);
             match part.next {
                 Some(next) => place = next,
                 None => return Ok(pruned),

@@ -69,6 +69,9 @@ fn open(options: &SqliteOptions) -> Result<SqliteStore, StoreError> {
     let lock = DatabaseLock::take(&options.path)?;
     files.prepare()?;
     let (mut conn, migrated) = connect(options)?;
+    files
+        .clear_up(|task_id, artifact_id| read::has_artifact(&conn, task_id, artifact_id))
+        .map_err(StoreError::from)?;
     let last = last_ulid(&conn)?;
     let opened_at = read::head(&conn)?;
     let hub = Hub::open(opened_at);

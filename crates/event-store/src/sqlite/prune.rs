@@ -6,6 +6,7 @@ use rusqlite::{Connection, params};
 use super::failure::Failure;
 use super::{read, row, write};
 use crate::books::prune::{Candidate, Pruning};
+use crate::files::Leaving;
 use crate::id::Monotonic;
 use crate::rows::{self, Row as _};
 use crate::sql::{self, EVENT_COLUMNS};
@@ -28,8 +29,10 @@ pub(crate) struct Part {
     pub(crate) next: Option<Place>,
     /// The tombstones, to be told to followers.
     pub(crate) events: Vec<Event>,
-    /// Artifacts whose files go, once it is recorded that they did.
+    /// Artifacts that lose their rows.
     pub(crate) artifacts: Vec<Artifact>,
+    /// Their files, which go once that is recorded.
+    pub(crate) leaving: Vec<Leaving>,
     /// The position of the log's last event.
     pub(crate) head: u64,
 }

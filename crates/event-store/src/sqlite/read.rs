@@ -23,6 +23,19 @@ pub(crate) fn task(conn: &Connection, task_id: &TaskId) -> Result<Option<Task>, 
     })
 }
 
+/// True if an artifact of a task is on record.
+pub(crate) fn has_artifact(
+    conn: &Connection,
+    task_id: &TaskId,
+    artifact_id: &ArtifactId,
+) -> Result<bool, Failure> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM artifacts WHERE artifact_id = ?1 AND task_id = ?2)";
+    let params = [artifact_id.as_str(), task_id.as_str()];
+    Ok(conn
+        .prepare_cached(sql)?
+        .query_row(params, |row| row.get(0))?)
+}
+
 pub(crate) fn task_by_key(conn: &Connection, key: &str) -> Result<Option<Task>, Failure> {
     row::first(conn, &sql::task_by_key(), [key], |row| rows::task(row))
 }

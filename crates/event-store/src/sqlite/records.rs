@@ -6,7 +6,7 @@ use super::failure::Failure;
 use super::row::InOrder;
 use super::{read, row, write};
 use crate::StoreError;
-use crate::files::{self, ArtifactFiles};
+use crate::files::{self, ArtifactFiles, StagedFile};
 use crate::prepared::{ArtifactLimits, PreparedArtifact};
 use crate::rows::{self, from_sql, to_sql};
 use crate::sql::{self, ARTIFACT_COLUMNS, TASK_COLUMNS};
@@ -58,25 +58,26 @@ fn artifact(row: &InOrder<'_>, files: &ArtifactFiles) -> Result<StoredArtifact, 
     Ok(StoredArtifact { row, content })
 }
 
-/// Inside a transaction.
+/// Inside a transaction. The files are to be kept once it is on record.
 pub(crate) fn take_in(
     conn: &Connection,
     files: &ArtifactFiles,
     limits: ArtifactLimits,
     records: Records,
-) -> Result<(), Failure> {
+) -> Result<Vec<StagedFile>, Failure> {
     for task in &records.tasks {
         self::task(conn, task)?;
     }
     write::events(conn, records.events)?;
+    let mut staged = Vec::new();
     for artifact in records.artifacts {
-        take_artifact(conn, files, limits, artifact)?;
+        staged.extend(take_artifact(conn, files, limits, artifact)?);
     }
     for (reader, position) in records.cursors {
         conn.prepare_cached(sql::SAVE_CURSOR)?
             .execute(params![reader, to_sql(position)])?;
     }
-    Ok(())
+    Ok(staged)
 }
 
 fn task(conn: &Connection, task: &StoredTask) -> Result<(), Failure> {
@@ -111,7 +112,7 @@ fn take_artifact(
     files: &ArtifactFiles,
     limits: ArtifactLimits,
     StoredArtifact { row, content }: StoredArtifact,
-) -> Result<(), Failure> {
+) -> Result<Option<StagedFile>, Failure> {
     if !(files::is_file_name(row.task_id.as_str()) && files::is_file_name(row.artifact_id.as_str()))
     {
         return Err(rows::corrupt(
@@ -127,6 +128,8 @@ fn take_artifact(
     })?;
     if let Some(file) = &mut prepared.file {
         file.place()?;
+        // An earlier attempt may have brought a row for it.
+        file.leave();
     }
     conn.prepare_cached(
         "INSERT INTO artifacts (artifact_id, task_id, ts, name, description, parts, storage_ref,
@@ -147,9 +150,5 @@ fn take_artifact(
         row.hash,
         row.version,
     ])?;
-    // A copy that is interrupted takes it in again, under the same name.
-    if let Some(file) = &mut prepared.file {
-        file.keep();
-    }
-    Ok(())
+    Ok(prepared.file)
 }

@@ -49,7 +49,7 @@ pub(crate) enum Job {
     Check(Reply<()>),
     Rebuild(Reply<Rebuilt>),
     /// Remove events of tasks that ended before a moment, going on after a place.
-    Prune(Timestamp, prune::Place, Reply<Part>),
+    Prune(Timestamp, prune::Place, ArtifactFiles, Reply<Part>),
     /// Records of another store.
     TakeIn(Box<Intake>, Reply<()>),
     /// A reader of the log has come to a position.
@@ -135,8 +135,8 @@ impl Writer {
                 // A caller that no longer waits for the answer does not need it.
                 Job::Check(reply) => drop(reply.send(self.check())),
                 Job::Rebuild(reply) => drop(reply.send(self.rebuild())),
-                Job::Prune(before, place, reply) => {
-                    drop(reply.send(self.prune(before, &place)));
+                Job::Prune(before, place, files, reply) => {
+                    drop(reply.send(self.prune(before, &place, &files)));
                 }
                 Job::TakeIn(intake, reply) => drop(reply.send(self.take_in(*intake))),
                 Job::SaveCursor(reader, position, reply) => {
@@ -167,7 +167,7 @@ impl Writer {
             Err(Failed { error, in_doubt }) => {
                 if in_doubt {
                     // Should a restart find the commits, it finds their files too.
-                    group.iter_mut().for_each(|append| append.commit.keep());
+                    group.iter_mut().for_each(|append| append.commit.leave());
                 }
                 vec![Err(error); group.len()]
             }
@@ -304,10 +304,17 @@ impl Writer {
         Ok(self.all_or_nothing(|writer, _| rebuild::everything(&writer.conn))?)
     }
 
-    fn prune(&mut self, before: Timestamp, after: &prune::Place) -> Result<Part, StoreError> {
+    fn prune(
+        &mut self,
+        before: Timestamp,
+        after: &prune::Place,
+        files: &ArtifactFiles,
+    ) -> Result<Part, StoreError> {
         let mut part = self.all_or_nothing(|writer, _| {
             let (ids, clock) = (&mut writer.ids, writer.clock.as_ref());
-            prune::some(&writer.conn, before, after, ids, clock)
+            let mut part = prune::some(&writer.conn, before, after, ids, clock)?;
+            part.leaving = files.leaving(std::mem::take(&mut part.artifacts))?;
+            Ok(part)
         })?;
         self.hub.reach(part.head);
         for event in std::mem::take(&mut part.events) {
@@ -322,10 +329,13 @@ impl Writer {
             files,
             limits,
         } = intake;
-        let head = self.all_or_nothing(|writer, _| {
-            records::take_in(&writer.conn, &files, limits, records)?;
-            read::head(&writer.conn)
+        let (head, staged) = self.all_or_nothing(|writer, _| {
+            let staged = records::take_in(&writer.conn, &files, limits, records)?;
+            Ok((read::head(&writer.conn)?, staged))
         })?;
+        for mut file in staged {
+            file.keep();
+        }
         self.hub.reach(head);
         Ok(())
     }

@@ -91,6 +91,37 @@ fn a_commit_that_nobody_could_deny_is_found_whole_after_a_restart() {
 }
 
 #[test]
+fn a_commit_that_nobody_could_deny_and_that_is_lost_leaves_no_file_after_a_restart() {
+    play(
+        "a_commit_that_nobody_could_deny_and_that_is_lost_leaves_no_file_after_a_restart",
+        async |stage, disk| {
+            let store = opened(stage).await;
+            let notes = || std::fs::read_dir(stage.artifacts().join(".incoming~")).unwrap();
+            let mut all = Vec::new();
+            for attempt in 0..10 {
+                // In the middle of a commit, after some: only later ones of a task bring files.
+                disk.fails(Fault {
+                    file: "octo.db-wal",
+                    skip: 400,
+                    ..Fault::every("write", EIO)
+                });
+                let requests = load(&store, &format!("doomed-{attempt}"), 20).await;
+                assert!(count(&requests, Told::Io) > 0);
+                all.extend(requests);
+                // It can have been one without a file.
+                if notes().count() > 0 {
+                    break;
+                }
+                disk.works_again();
+            }
+            assert!(notes().count() > 0, "their files have their names already");
+            all
+        },
+        async |stage, requests| assert_eq!(check(stage, &requests).await, 0),
+    );
+}
+
+#[test]
 fn a_store_on_a_dead_disk_still_closes() {
     play(
         "a_store_on_a_dead_disk_still_closes",

@@ -1,6 +1,6 @@
 //! What is left after a kill, read without faults.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use event_payloads::Event;
 use event_store::{CostQuery, Dimension, EventStore, SqliteStore, TaskQuery};
@@ -77,11 +77,35 @@ async fn whole(store: &SqliteStore) {
     assert_eq!(store.open_calls().await.unwrap(), []);
 }
 
+/// No file is left without a row, and none waits for one.
+async fn a_file_for_each_row(stage: &Stage, store: &SqliteStore) {
+    let mut referred = BTreeSet::new();
+    let query = TaskQuery {
+        status: None,
+        limit: usize::MAX,
+    };
+    for task in store.tasks(query).await.unwrap() {
+        let artifacts = store.artifacts(&task.task_id).await.unwrap();
+        referred.extend(artifacts.into_iter().filter_map(|each| each.storage_ref));
+    }
+    let mut files = BTreeSet::new();
+    for folder in std::fs::read_dir(stage.artifacts()).unwrap() {
+        let folder = folder.unwrap();
+        for file in std::fs::read_dir(folder.path()).unwrap() {
+            let [folder, file] = [folder.file_name(), file.unwrap().file_name()]
+                .map(|name| name.into_string().unwrap());
+            files.insert(format!("{folder}/{file}"));
+        }
+    }
+    assert_eq!(files, referred);
+}
+
 /// Checks what a killed store left, then goes on with it. Gives how many commits were recorded although
 /// their callers were told of an error.
 pub(crate) async fn check(stage: &Stage, requests: &[Request]) -> usize {
     let store = stage.open().await.unwrap();
     whole(&store).await;
+    a_file_for_each_row(stage, &store).await;
     let mut in_spite = 0;
     let mut there = HashMap::new();
     for request in requests {
@@ -108,6 +132,7 @@ pub(crate) async fn check(stage: &Stage, requests: &[Request]) -> usize {
         assert!(has_artifact(&store, request).await);
     }
     whole(&store).await;
+    a_file_for_each_row(stage, &store).await;
     let calls = store.cost_rollup(CostQuery::default()).await.unwrap();
     let calls: u64 = calls.iter().map(|row| row.calls).sum();
     assert_eq!(usize::try_from(calls).unwrap(), requests.len());

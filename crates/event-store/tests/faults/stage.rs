@@ -35,8 +35,12 @@ impl Stage {
         self.store().join("octo.db")
     }
 
+    pub(crate) fn artifacts(&self) -> PathBuf {
+        self.store().join("artifacts")
+    }
+
     pub(crate) async fn open(&self) -> Result<SqliteStore, StoreError> {
-        let options = SqliteOptions::new(self.database(), self.store().join("artifacts"))
+        let options = SqliteOptions::new(self.database(), self.artifacts())
             .busy_timeout(Duration::from_millis(200));
         SqliteStore::open(options).await
     }

@@ -93,6 +93,7 @@ async fn a_long_text_and_what_is_no_text_are_files() {
     assert_eq!(found[0].parts[0].kind, "file");
     assert_eq!(found[0].parts[0].uri, found[0].storage_ref);
     assert_eq!(files(desk.dir.path()).len(), 2, "nothing waits any more");
+    assert!(names(&artifacts(&desk).join(".incoming~")).is_empty());
 }
 
 #[tokio::test]
@@ -124,6 +125,7 @@ async fn a_refused_commit_leaves_no_file_and_touches_no_other() {
     let refused = commit(&task_id, vec![created()]).artifact(artifact(&desk, "4".repeat(5_000)));
     desk.store.append(refused).await.unwrap_err();
     assert_eq!(files(desk.dir.path()).len(), 1);
+    assert!(names(&artifacts(&desk).join(".incoming~")).is_empty());
     assert_eq!(
         content(&desk, &id).await.unwrap().unwrap(),
         "1".repeat(5_000).into_bytes()
@@ -232,32 +234,118 @@ async fn old_references_are_read_only_inside_the_folder() {
     }
 }
 
+/// The artifacts folder.
+fn artifacts(desk: &Desk) -> PathBuf {
+    desk.dir.path().join("artifacts")
+}
+
+/// The names in a folder, in order.
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
 #[tokio::test]
 async fn what_a_crash_left_waiting_is_removed_at_the_next_start() {
     let desk = Desk::new().await;
+    desk.store.close().await.unwrap();
+    let notes = artifacts(&desk).join(".incoming~");
+    let note = notes.join("01KJN4VZZZ0000000000000000~a-task/an-artifact");
+    std::fs::create_dir_all(&note).unwrap();
+    std::fs::write(note.join("content"), "half a file").unwrap();
+    // Killed between two steps, and left by an earlier version.
+    std::fs::create_dir(notes.join("01KJN4VZZZ0000000000000001~a-task")).unwrap();
+    std::fs::write(notes.join("01KJN4VZZZ0000000000000002"), "half").unwrap();
+    let next = SqliteStore::open(options(desk.dir.path())).await.unwrap();
+    assert_eq!(names(&artifacts(&desk)), [".incoming~"]);
+    assert!(names(&notes).is_empty());
+    next.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_file_that_was_placed_and_has_no_row_is_removed_at_the_next_start() {
+    let desk = Desk::new().await;
+    let task_id = desk.running().await;
+    let new = artifact(&desk, "y".repeat(5_000));
+    let id = new.artifact_id.clone();
+    desk.store.append(with(&task_id, new)).await.unwrap();
+    desk.store.close().await.unwrap();
+    // Killed after their commit, before it, and before that of the first artifact of another task.
+    let undecided = [
+        (task_id.as_str(), id.as_str()),
+        (task_id.as_str(), "lost"),
+        ("another", "first"),
+    ];
+    let notes = artifacts(&desk).join(".incoming~");
+    for (index, (task, artifact)) in undecided.into_iter().enumerate() {
+        let note = format!("01KJN4VZZZ000000000000000{index}~{task}");
+        std::fs::create_dir_all(notes.join(note).join(artifact)).unwrap();
+        let folder = artifacts(&desk).join(task);
+        std::fs::create_dir_all(&folder).unwrap();
+        if artifact != id.as_str() {
+            std::fs::write(folder.join(artifact), "placed").unwrap();
+        }
+    }
+    // Nobody noted it: it is not ours.
+    let foreign = artifacts(&desk).join(task_id.as_str()).join("foreign");
+    std::fs::write(&foreign, "").unwrap();
+    let next = SqliteStore::open(options(desk.dir.path())).await.unwrap();
+    assert!(names(&notes).is_empty());
+    assert_eq!(
+        names(&artifacts(&desk)),
+        [".incoming~", task_id.as_str()],
+        "the folder of a task without files is gone"
+    );
+    assert_eq!(files(desk.dir.path()).len(), 2, "foreign stays");
+    let content = next.artifact_content(&id).await.unwrap().unwrap();
+    assert_eq!(content, "y".repeat(5_000).into_bytes());
+    next.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_can_not_be_cleared_up_keeps_nobody_from_starting() {
+    let desk = Desk::new().await;
     let task_id = desk.running().await;
     desk.store.close().await.unwrap();
-    let waiting = desk.dir.path().join("artifacts").join(".incoming~");
-    std::fs::write(waiting.join("half"), "half a file").unwrap();
+    let notes = artifacts(&desk).join(".incoming~");
+    let unknown = notes.join("no note").join("with something");
+    std::fs::create_dir_all(&unknown).unwrap();
+    // A folder stands where the file would be.
+    let note = notes.join("01KJN4VZZZ0000000000000000~a-task");
+    std::fs::create_dir_all(note.join("an-artifact")).unwrap();
+    std::fs::create_dir_all(artifacts(&desk).join("a-task/an-artifact/more")).unwrap();
     let next = SqliteStore::open(options(desk.dir.path())).await.unwrap();
-    assert!(files(desk.dir.path()).is_empty());
-    // Without the folder there is nowhere to write, and no event without its artifact.
-    std::fs::remove_dir(&waiting).unwrap();
-    let error = next
-        .append(with(&task_id, artifact(&desk, "x".repeat(5_000))))
-        .await
-        .unwrap_err();
+    let new = artifact(&desk, "y".repeat(5_000));
+    next.append(with(&task_id, new)).await.unwrap();
+    assert!(unknown.exists());
+    assert!(note.exists(), "to be tried again");
+    next.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn without_a_folder_for_contents_there_is_no_event_without_its_artifact() {
+    let desk = Desk::new().await;
+    let task_id = desk.running().await;
+    let attempt = || {
+        desk.store
+            .append(with(&task_id, artifact(&desk, "x".repeat(5_000))))
+    };
+    let notes = artifacts(&desk).join(".incoming~");
+    std::fs::remove_dir(&notes).unwrap();
+    let error = attempt().await.unwrap_err();
     assert!(matches!(error, StoreError::Io { .. }), "{error}");
-    assert_eq!(next.events(&task_id, 0, 9).await.unwrap().len(), 2);
+    assert_eq!(desk.store.events(&task_id, 0, 9).await.unwrap().len(), 2);
     // A file in the way of the task's folder fails in the writer.
-    std::fs::create_dir(&waiting).unwrap();
-    let in_the_way = desk.dir.path().join("artifacts").join(task_id.as_str());
+    std::fs::create_dir(&notes).unwrap();
+    let in_the_way = artifacts(&desk).join(task_id.as_str());
     std::fs::write(&in_the_way, "").unwrap();
-    let error = next
-        .append(with(&task_id, artifact(&desk, "x".repeat(5_000))))
-        .await
-        .unwrap_err();
+    let error = attempt().await.unwrap_err();
     assert!(matches!(error, StoreError::Io { .. }), "{error}");
-    assert_eq!(next.events(&task_id, 0, 9).await.unwrap().len(), 2);
+    assert_eq!(desk.store.events(&task_id, 0, 9).await.unwrap().len(), 2);
     assert_eq!(files(desk.dir.path()), [in_the_way]);
+    assert!(names(&notes).is_empty());
 }

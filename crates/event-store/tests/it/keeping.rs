@@ -1,5 +1,7 @@
 //! Checked, pruned, backed up, copied.
 
+use std::path::Path;
+
 use event_payloads::{Cost, CostSource, TaskId, Timestamp};
 use event_store::{EventStore, LogQuery, NewArtifact, Progress, SqliteStore, StoreError};
 use tempfile::TempDir;
@@ -212,8 +214,18 @@ async fn the_files_of_what_is_pruned_go_with_it() {
         .prune(before, &Progress::default())
         .await
         .unwrap();
-    let files = std::fs::read_dir(desk.dir.path().join("artifacts")).unwrap();
-    assert_eq!(files.count(), 2, "the new task's folder, and what waits");
+    let artifacts = desk.dir.path().join("artifacts");
+    let count = |folder: &Path| std::fs::read_dir(folder).unwrap().count();
+    assert_eq!(
+        count(&artifacts),
+        2,
+        "the new task's folder, and that of notes"
+    );
+    assert_eq!(
+        count(&artifacts.join(".incoming~")),
+        0,
+        "all files are gone"
+    );
 }
 
 #[tokio::test]

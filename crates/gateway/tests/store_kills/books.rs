@@ -23,8 +23,8 @@ pub(crate) struct Books {
     pub folder: PathBuf,
     /// `<task>/<artifact>` under it.
     pub files: BTreeSet<String>,
-    /// Files that wait for their commit.
-    pub waiting: usize,
+    /// Notes of files whose commit is not decided.
+    pub undecided: usize,
 }
 
 #[derive(Debug)]
@@ -177,7 +177,7 @@ impl Books {
         for folder in names(&self.folder) {
             let inside = names(&self.folder.join(&folder));
             if folder.ends_with('~') {
-                self.waiting += inside.len();
+                self.undecided += inside.len();
                 continue;
             }
             let files = inside.into_iter().map(|file| format!("{folder}/{file}"));
@@ -202,15 +202,15 @@ impl Books {
         events.filter(interrupted).count()
     }
 
-    /// Files without a row: a kill fell between their placing and their commit.
-    pub(crate) fn orphans(&self) -> usize {
+    /// Files without a row.
+    pub(crate) fn orphans(&self) -> Vec<&String> {
         let rows: BTreeSet<&str> = self
             .artifacts
             .values()
             .filter_map(|artifact| artifact.storage_ref.as_deref())
             .collect();
         let without = |file: &&String| !rows.contains(file.as_str());
-        self.files.iter().filter(without).count()
+        self.files.iter().filter(without).collect()
     }
 }
 

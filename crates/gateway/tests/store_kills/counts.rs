@@ -26,7 +26,6 @@ pub(crate) struct Counts {
     pub refused: usize,
     /// Calls that a kill caught between their start and their end.
     pub interrupted: usize,
-    pub orphans: usize,
     /// How often `octo store verify` looked at the books too.
     pub verified: u64,
 }
@@ -37,8 +36,7 @@ impl fmt::Display for Counts {
             f,
             "{} kills ({} in the middle of a start) in {} data folders ({} of an older version), {} checks of the books, {} of them also \
              by octo store verify; acknowledged and found again: {} keys, {} events seen live, {} answers, {} \
-             cancellations; {} requests cut off, {} refused, {} calls closed by recovery; {} tasks with {} events; {} files left \
-             without a row",
+             cancellations; {} requests cut off, {} refused, {} calls closed by recovery; {} tasks with {} events",
             self.kills,
             self.at_start,
             self.folders,
@@ -54,7 +52,6 @@ impl fmt::Display for Counts {
             self.interrupted,
             self.tasks,
             self.events,
-            self.orphans,
         )
     }
 }
@@ -66,7 +63,6 @@ impl Counts {
         self.tasks += books.tasks.len();
         self.events += books.count_events();
         self.interrupted += books.interrupted();
-        self.orphans += books.orphans();
         self.keys += told.keys.len();
         self.seen += told.seen.len();
         self.answers += told.answers.len();

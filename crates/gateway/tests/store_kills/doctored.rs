@@ -215,7 +215,7 @@ async fn books_that_were_tampered_with_are_found_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_file_that_is_gone_or_rotten_is_found_out() {
+async fn a_file_that_is_gone_rotten_or_left_behind_is_found_out() {
     let kept = Kept::new().await;
     let file = || {
         let books = Books::read(&kept.place.database(), &kept.place.artifacts());
@@ -228,6 +228,14 @@ async fn a_file_that_is_gone_or_rotten_is_found_out() {
     let rotten = kept.broken_rules().await;
     std::fs::write(file(), &whole).unwrap();
     let healed = kept.broken_rules().await;
+    let task = file().parent().unwrap().to_owned();
+    std::fs::write(task.join("nobody's"), "").unwrap();
+    let orphan = kept.broken_rules().await;
+    std::fs::remove_file(task.join("nobody's")).unwrap();
+    let note = kept.place.artifacts().join(".incoming~/note");
+    std::fs::create_dir(&note).unwrap();
+    let noted = kept.broken_rules().await;
+    assert!(!note.exists(), "the start that followed removed it");
     std::fs::remove_file(file()).unwrap();
     let gone = kept.broken_rules().await;
     let rules = |found: Findings| -> Vec<Rule> {
@@ -236,5 +244,7 @@ async fn a_file_that_is_gone_or_rotten_is_found_out() {
     };
     assert_eq!(rules(rotten), [Rule::WholeArtifacts]);
     assert_eq!(rules(healed), []);
+    assert_eq!(rules(orphan), [Rule::WholeArtifacts]);
+    assert_eq!(rules(noted), [Rule::WholeArtifacts]);
     assert_eq!(rules(gone), [Rule::WholeArtifacts]);
 }

@@ -5,10 +5,13 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::{Findings, Rule, hex};
+use super::{Findings, Moment, Rule, hex};
 use crate::books::{Artifact, Books};
 
-pub(crate) fn check(books: &Books, found: &mut Findings) {
+pub(crate) fn check(books: &Books, moment: Moment, found: &mut Findings) {
+    if moment == Moment::Settled {
+        left_behind(books, found);
+    }
     let mut told = BTreeSet::new();
     for (task_id, events) in &books.events {
         for event in events {
@@ -37,6 +40,17 @@ pub(crate) fn check(books: &Books, found: &mut Findings) {
         });
         content(books, artifact_id, artifact, found);
     }
+}
+
+/// What a kill left between the placing of a file and its commit is gone after the next start.
+fn left_behind(books: &Books, found: &mut Findings) {
+    let orphans = books.orphans();
+    found.unless(orphans.is_empty(), Rule::WholeArtifacts, || {
+        format!("files without a row: {orphans:?}")
+    });
+    found.unless(books.undecided == 0, Rule::WholeArtifacts, || {
+        format!("{} files are noted as undecided", books.undecided)
+    });
 }
 
 fn created(books: &Books, task_id: &str, artifact_id: &str, payload: &Value, found: &mut Findings) {

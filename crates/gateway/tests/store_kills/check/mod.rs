@@ -43,7 +43,7 @@ pub(crate) enum Rule {
     CallRow,
     /// Sums are what the events add up to.
     Sums,
-    /// An artifact has its event, its row and its whole content.
+    /// An artifact has its event, its row and its whole content, and no file is left that has none.
     WholeArtifacts,
     /// What the API shows is what the database holds.
     ApiShowsTheBooks,
@@ -99,7 +99,7 @@ pub(crate) fn check(books: &Books, told: &Record, moment: Moment) -> Vec<Violati
     let recount = recount(books);
     calls::check(books, &recount, moment, &mut found);
     sums::check(books, &recount, &mut found);
-    artifacts::check(books, &mut found);
+    artifacts::check(books, moment, &mut found);
     told::check(books, told, &mut found);
     found.0
 }

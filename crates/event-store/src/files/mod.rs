@@ -1,19 +1,19 @@
 //! Contents that are too large for the database, as files.
 
+mod note;
+mod staged;
+
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use event_payloads::{ArtifactId, TaskId};
 use ring::digest::{SHA256, digest};
-use ulid::Ulid;
 
+pub(crate) use self::note::Leaving;
+pub(crate) use self::staged::StagedFile;
 use crate::{Artifact, StoreError};
-
-/// Where files wait until their commit is decided. No identifier contains `~`, so no task has this
-/// folder as its own.
-const INCOMING: &str = ".incoming~";
 
 /// The folder of the artifacts: `<task_id>/<artifact_id>`.
 #[derive(Clone, Debug)]
@@ -74,37 +74,6 @@ impl ArtifactFiles {
         Self { dir }
     }
 
-    /// Makes the folders, and removes what a crash left waiting. Only the writer may call it.
-    pub(crate) fn prepare(&self) -> Result<(), StoreError> {
-        let incoming = self.dir.join(INCOMING);
-        fs::create_dir_all(&incoming).map_err(io_error("make the folder", &incoming))?;
-        let left = fs::read_dir(&incoming).map_err(io_error("read the folder", &incoming))?;
-        for file in left.flatten() {
-            fs::remove_file(file.path()).map_err(io_error("remove", &file.path()))?;
-        }
-        Ok(())
-    }
-
-    /// Writes a content to stable storage under a temporary name.
-    pub(crate) fn stage(
-        &self,
-        task_id: &TaskId,
-        artifact_id: &ArtifactId,
-        content: &[u8],
-    ) -> Result<StagedFile, StoreError> {
-        let staged = StagedFile {
-            temporary: self.dir.join(INCOMING).join(Ulid::generate().to_string()),
-            folder: self.dir.join(task_id.as_str()),
-            place: self.dir.join(task_id.as_str()).join(artifact_id.as_str()),
-            state: State::Waiting,
-        };
-        let path = &staged.temporary;
-        let mut file = File::create_new(path).map_err(io_error("create", path))?;
-        file.write_all(content).map_err(io_error("write", path))?;
-        file.sync_all().map_err(io_error("sync", path))?;
-        Ok(staged)
-    }
-
     /// Reads the file of an artifact, checked against its row.
     pub(crate) fn read(&self, artifact: &Artifact, reference: &str) -> Result<Vec<u8>, StoreError> {
         let content = self.read_as_it_is(artifact, reference)?;
@@ -145,8 +114,13 @@ impl ArtifactFiles {
         Ok(())
     }
 
+    /// Where the file of an artifact is put.
+    fn place(&self, task_id: &TaskId, artifact_id: &ArtifactId) -> PathBuf {
+        self.dir.join(task_id.as_str()).join(artifact_id.as_str())
+    }
+
     /// Removes the file of an artifact whose row is gone, and the folder of its task if it was the last.
-    pub(crate) fn remove(&self, artifact: &Artifact) -> Result<(), StoreError> {
+    fn remove(&self, artifact: &Artifact) -> Result<(), StoreError> {
         let Some(reference) = artifact
             .storage_ref
             .as_deref()
@@ -171,10 +145,7 @@ impl ArtifactFiles {
     /// the artifacts folder are read.
     fn locate(&self, artifact: &Artifact, reference: &str) -> Result<PathBuf, StoreError> {
         let inside = fs::canonicalize(&self.dir).map_err(io_error("find the folder", &self.dir))?;
-        let usual = self
-            .dir
-            .join(artifact.task_id.as_str())
-            .join(artifact.artifact_id.as_str());
+        let usual = self.place(&artifact.task_id, &artifact.artifact_id);
         [self.dir.join(reference), PathBuf::from(reference), usual]
             .into_iter()
             .filter_map(|path| fs::canonicalize(path).ok())
@@ -226,75 +197,6 @@ pub(crate) fn is_file_name(id: &str) -> bool {
 /// The reference that a row holds.
 pub(crate) fn reference(task_id: &TaskId, artifact_id: &ArtifactId) -> String {
     format!("{task_id}/{artifact_id}")
-}
-
-/// A file that is removed again unless its commit is recorded.
-#[derive(Debug)]
-pub(crate) struct StagedFile {
-    temporary: PathBuf,
-    folder: PathBuf,
-    place: PathBuf,
-    state: State,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Waiting,
-    Placed,
-    Kept,
-}
-
-impl StagedFile {
-    /// Gives the file its name, on stable storage. Call it when no row has the name: it replaces
-    /// what a crash may have left there.
-    pub(crate) fn place(&mut self) -> Result<(), StoreError> {
-        if self.state != State::Waiting {
-            return Ok(());
-        }
-        let folder = &self.folder;
-        if !folder.is_dir() {
-            fs::create_dir_all(folder).map_err(io_error("make the folder", folder))?;
-            if let Some(parent) = folder.parent() {
-                sync_folder(parent)?;
-            }
-        }
-        fs::rename(&self.temporary, &self.place).map_err(io_error("rename to", &self.place))?;
-        self.state = State::Placed;
-        sync_folder(folder)
-    }
-
-    /// The commit is refused, others of its group may not be: the name is free for theirs.
-    pub(crate) fn take_back(&mut self) -> Result<(), StoreError> {
-        if self.state != State::Placed {
-            return Ok(());
-        }
-        let temporary = &self.temporary;
-        fs::rename(&self.place, temporary).map_err(io_error("rename to", temporary))?;
-        self.state = State::Waiting;
-        Ok(())
-    }
-
-    /// The commit is recorded, or may be: the file stays if it has its name.
-    pub(crate) fn keep(&mut self) {
-        if self.state == State::Placed {
-            self.state = State::Kept;
-        }
-    }
-}
-
-impl Drop for StagedFile {
-    fn drop(&mut self) {
-        let path = match self.state {
-            State::Kept => return,
-            State::Waiting => &self.temporary,
-            State::Placed => &self.place,
-        };
-        if let Err(error) = fs::remove_file(path)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            tracing::warn!(%error, path = %path.display(), "file of a refused commit stays behind");
-        }
-    }
 }
 
 #[cfg(test)]
