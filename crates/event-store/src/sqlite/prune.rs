@@ -4,7 +4,8 @@ use event_payloads::{Event, TaskId, Timestamp};
 use rusqlite::{Connection, params};
 
 use super::failure::Failure;
-use super::{read, row, write};
+use super::write::{self, Tasks};
+use super::{read, row};
 use crate::books::prune::{Candidate, Pruning};
 use crate::files::Leaving;
 use crate::id::Monotonic;
@@ -139,6 +140,6 @@ fn remove(conn: &Connection, task_id: &TaskId, pruning: Pruning) -> Result<Event
     conn.prepare_cached("DELETE FROM events WHERE task_id = ?1 AND task_seq BETWEEN ?2 AND ?3")?
         .execute(params![id, pruning.first_seq, pruning.last_seq])?;
     write::events(conn, [pruning.stamp.row(task_id, &pruning.tombstone)])?;
-    write::task(conn, task_id, &pruning.task)?;
+    Tasks::prepare(conn)?.write(task_id, &pruning.task)?;
     Ok(pruning.stamp.event(task_id.clone(), pruning.tombstone.body))
 }

@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use super::failure::Failure;
 use super::row::InOrder;
-use super::write;
+use super::write::{self, Tasks};
 use crate::books::chain::StoredEvent;
 use crate::books::recount::{Recount, Recounted};
 use crate::books::sums::Changes;
@@ -31,6 +31,7 @@ pub(crate) fn everything(conn: &Connection) -> Result<Rebuilt, Failure> {
 fn rebuild(conn: &Connection, say: impl Fn(&TaskRow) -> TaskRow) -> Result<Rebuilt, Failure> {
     conn.execute("DELETE FROM model_calls", [])?;
     conn.execute("DELETE FROM cost_sums", [])?;
+    let mut tasks = Tasks::prepare(conn)?;
     let mut rebuilt = Rebuilt::default();
     let mut shared = Changes::default();
     let mut unreadable = 0;
@@ -42,7 +43,7 @@ fn rebuild(conn: &Connection, say: impl Fn(&TaskRow) -> TaskRow) -> Result<Rebui
         rebuilt.events += done.events;
         rebuilt.undecodable += done.undecodable;
         rebuilt.calls += rows::from_sql(i64::try_from(done.calls.len()).unwrap_or(i64::MAX));
-        write::task(conn, &done.task_id, &say(&done.task))?;
+        tasks.write(&done.task_id, &say(&done.task))?;
         for call in &done.calls {
             write::call(conn, call)?;
         }

@@ -1,7 +1,7 @@
 //! Writes what was planned or recounted.
 
 use event_payloads::{EventId, TaskCreated, TaskId, TaskStatus, Timestamp};
-use rusqlite::{Connection, named_params, params};
+use rusqlite::{CachedStatement, Connection, named_params, params};
 
 use super::failure::Failure;
 use crate::books::call::CallRow;
@@ -21,8 +21,9 @@ pub(crate) fn write<T: AsRef<str>>(
     writes: &Writes,
     rows: impl IntoIterator<Item = StoredEvent<T>>,
 ) -> Result<(), Failure> {
+    let mut tasks = Tasks::prepare(conn)?;
     for (task_id, task) in &writes.tasks {
-        self::task(conn, task_id, task)?;
+        tasks.write(task_id, task)?;
     }
     events(conn, rows)?;
     for call in writes.calls.values() {
@@ -62,87 +63,112 @@ pub(crate) fn events<T: AsRef<str>>(
     Ok(())
 }
 
-/// What a task's events say of it. Columns that they do not speak of stay as they are.
-pub(crate) fn task(conn: &Connection, task_id: &TaskId, task: &TaskRow) -> Result<(), Failure> {
-    if let (Some(created), Some(status), Some(latest)) = (&task.created, task.status, &task.latest)
-    {
-        return whole(conn, task_id, task, created, status, latest);
-    }
-    if task.kept_status.is_none() {
-        ensure(conn, task_id, task)?;
-    }
-    // Naming an indexed column alone makes SQLite write its index anew: only where it changes.
-    if let Some(status) = task.status.filter(|_| task.status != task.kept_status) {
-        conn.prepare_cached("UPDATE tasks SET status = ?2 WHERE task_id = ?1 AND status <> ?2")?
-            .execute([task_id.as_str(), status.as_str()])?;
-    }
-    let Some((updated_at, latest)) = &task.latest else {
-        // None of its events can be read; the next one stands behind them all the same.
-        conn.prepare_cached("UPDATE tasks SET last_seq = ?2, chain = ?3 WHERE task_id = ?1")?
-            .execute(params![
-                task_id.as_str(),
-                to_sql(task.last_seq),
-                &task.chain.0[..]
-            ])?;
-        return Ok(());
-    };
-    conn.prepare_cached(
-        "UPDATE tasks SET
-             updated_at = ?2, last_seq = ?4, chain = ?5,
-             pointers = json_set(CASE WHEN json_valid(pointers) THEN pointers ELSE '{}' END,
-                                 '$.latest_event_id', ?3)
-         WHERE task_id = ?1",
-    )?
-    .execute(params![
-        task_id.as_str(),
-        updated_at.to_string(),
-        latest.as_str(),
-        to_sql(task.last_seq),
-        &task.chain.0[..],
-    ])?;
-    Ok(())
+/// Writes rows of tasks, with statements that are prepared once for many.
+pub(crate) struct Tasks<'c> {
+    conn: &'c Connection,
+    whole: CachedStatement<'c>,
+    status: CachedStatement<'c>,
+    latest: CachedStatement<'c>,
 }
 
-/// A task exists from now on; in a rebuild, its row comes to say what its events say.
-fn whole(
-    conn: &Connection,
-    task_id: &TaskId,
-    task: &TaskRow,
-    (created_at, created): &(Timestamp, TaskCreated),
-    status: TaskStatus,
-    (updated_at, latest): &(Timestamp, EventId),
-) -> Result<(), Failure> {
-    let requester = Requester {
-        channel: created.channel.clone(),
-        sender_id: created.sender_id.clone(),
-    };
-    conn.prepare_cached(
-        "INSERT INTO tasks (task_id, created_at, updated_at, status, title, thread_id, scope_id,
-                            requester, risk_level, pointers, last_seq, chain)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, json_object('latest_event_id', ?10), ?11, ?12)
-         ON CONFLICT (task_id) DO UPDATE SET
-             created_at = excluded.created_at, updated_at = excluded.updated_at,
-             status = excluded.status, title = excluded.title,
-             thread_id = excluded.thread_id, scope_id = excluded.scope_id,
-             requester = excluded.requester, risk_level = excluded.risk_level,
-             pointers = json_set(CASE WHEN json_valid(pointers) THEN pointers ELSE '{}' END,
-                                 '$.latest_event_id', ?10),
-             last_seq = excluded.last_seq, chain = excluded.chain",
-    )?
-    .execute(params![
-        task_id.as_str(),
-        created_at.to_string(),
-        updated_at.to_string(),
-        status.as_str(),
-        created.title,
-        created.thread_id,
-        created.scope_id,
-        to_json(&requester)?,
-        created.risk_level,
-        latest.as_str(),
-        to_sql(task.last_seq),
-        &task.chain.0[..],
-    ])?;
+impl<'c> Tasks<'c> {
+    pub(crate) fn prepare(conn: &'c Connection) -> Result<Self, Failure> {
+        let whole = conn.prepare_cached(
+            "INSERT INTO tasks (task_id, created_at, updated_at, status, title, thread_id, scope_id,
+                                requester, risk_level, pointers, last_seq, chain)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, json_object('latest_event_id', ?10), ?11, ?12)
+             ON CONFLICT (task_id) DO UPDATE SET
+                 created_at = excluded.created_at, updated_at = excluded.updated_at,
+                 status = excluded.status, title = excluded.title,
+                 thread_id = excluded.thread_id, scope_id = excluded.scope_id,
+                 requester = excluded.requester, risk_level = excluded.risk_level,
+                 pointers = json_set(CASE WHEN json_valid(pointers) THEN pointers ELSE '{}' END,
+                                     '$.latest_event_id', ?10),
+                 last_seq = excluded.last_seq, chain = excluded.chain",
+        )?;
+        let status = conn
+            .prepare_cached("UPDATE tasks SET status = ?2 WHERE task_id = ?1 AND status <> ?2")?;
+        let latest = conn.prepare_cached(
+            "UPDATE tasks SET
+                 updated_at = ?2, last_seq = ?4, chain = ?5,
+                 pointers = json_set(CASE WHEN json_valid(pointers) THEN pointers ELSE '{}' END,
+                                     '$.latest_event_id', ?3)
+             WHERE task_id = ?1",
+        )?;
+        Ok(Self {
+            conn,
+            whole,
+            status,
+            latest,
+        })
+    }
+
+    /// What a task's events say of it. Columns that they do not speak of stay as they are.
+    pub(crate) fn write(&mut self, task_id: &TaskId, task: &TaskRow) -> Result<(), Failure> {
+        if let (Some(created), Some(status), Some(latest)) =
+            (&task.created, task.status, &task.latest)
+        {
+            return self.whole(task_id, task, created, status, latest);
+        }
+        if task.kept_status.is_none() {
+            ensure(self.conn, task_id, task)?;
+        }
+        // Naming an indexed column alone makes SQLite write its index anew: only where it changes.
+        if let Some(status) = task.status.filter(|_| task.status != task.kept_status) {
+            self.status.execute([task_id.as_str(), status.as_str()])?;
+        }
+        let Some((updated_at, latest)) = &task.latest else {
+            return chain(self.conn, task_id, task);
+        };
+        self.latest.execute(params![
+            task_id.as_str(),
+            updated_at.to_string(),
+            latest.as_str(),
+            to_sql(task.last_seq),
+            &task.chain.0[..],
+        ])?;
+        Ok(())
+    }
+
+    /// A task exists from now on; in a rebuild, its row comes to say what its events say.
+    fn whole(
+        &mut self,
+        task_id: &TaskId,
+        task: &TaskRow,
+        (created_at, created): &(Timestamp, TaskCreated),
+        status: TaskStatus,
+        (updated_at, latest): &(Timestamp, EventId),
+    ) -> Result<(), Failure> {
+        let requester = Requester {
+            channel: created.channel.clone(),
+            sender_id: created.sender_id.clone(),
+        };
+        self.whole.execute(params![
+            task_id.as_str(),
+            created_at.to_string(),
+            updated_at.to_string(),
+            status.as_str(),
+            created.title,
+            created.thread_id,
+            created.scope_id,
+            to_json(&requester)?,
+            created.risk_level,
+            latest.as_str(),
+            to_sql(task.last_seq),
+            &task.chain.0[..],
+        ])?;
+        Ok(())
+    }
+}
+
+/// The row of a task none of whose events can be read: the next one stands behind them all the same.
+fn chain(conn: &Connection, task_id: &TaskId, task: &TaskRow) -> Result<(), Failure> {
+    conn.prepare_cached("UPDATE tasks SET last_seq = ?2, chain = ?3 WHERE task_id = ?1")?
+        .execute(params![
+            task_id.as_str(),
+            to_sql(task.last_seq),
+            &task.chain.0[..]
+        ])?;
     Ok(())
 }
 
