@@ -6,6 +6,7 @@ mod failure;
 mod feed;
 mod group;
 mod lease;
+mod moment;
 mod open;
 mod options;
 mod patience;

@@ -10,6 +10,7 @@ use super::connect::{Conn, Connector, Purpose};
 use super::failure::Failure;
 use super::feed::{Ear, Feed};
 use super::lease::Lease;
+use super::moment::Moment;
 use super::pool::Readers;
 use super::repair::Kept;
 use super::schema::{self, LAYOUT};
@@ -42,35 +43,49 @@ impl PostgresStore {
     /// version.
     pub async fn open_read_only(options: PostgresOptions) -> Result<Self, StoreError> {
         let connector = Connector::new(&options)?;
-        let found = layout_of(&connector).await;
-        let found = found.map_err(|failure| failure.told(connector.server()))?;
-        if found < LAYOUT {
-            return Err(StoreError::TooOld {
-                found,
-                needed: LAYOUT,
-            });
-        }
-        let readers = Readers::new(
-            connector.clone(),
-            Purpose::ReadingOnly,
-            options.limits.readers,
-        );
-        let hub = Arc::new(Hub::default());
-        let lease = Lease::new(String::new(), options.lease);
-        Ok(assemble(
-            &options,
-            connector,
-            Arc::new(readers),
-            hub,
-            lease,
-            Mode::ReadOnly,
-        ))
+        let told = |failure: Failure| failure.told(connector.server());
+        let purpose = Purpose::ReadingOnly;
+        with_tables(&connector, purpose).await.map_err(told)?;
+        let readers = Readers::new(connector.clone(), purpose, options.limits.readers);
+        Ok(read_only(&options, connector, readers))
+    }
+
+    /// Opens a database for reading as it is now, whatever is recorded from now on: for who reads page by
+    /// page and wants one whole. [`verify`](crate::EventStore::verify) alone looks at what is there by then.
+    ///
+    /// The server keeps what others remove or change until this store is closed.
+    ///
+    /// # Errors
+    /// As [`open_read_only`](Self::open_read_only). Reads fail with [`StoreError::Unreachable`] once the
+    /// connection is lost that holds on to the moment.
+    pub async fn open_at_a_moment(options: PostgresOptions) -> Result<Self, StoreError> {
+        let connector = Connector::new(&options)?;
+        let told = |failure: Failure| failure.told(connector.server());
+        let purpose = Purpose::Checking;
+        let holder = with_tables(&connector, purpose).await.map_err(told)?;
+        let moment = Conn::within(connector.answer_limit(), Moment::now(holder));
+        let moment = moment.await.map_err(told)?;
+        let readers = Readers::new(connector.clone(), purpose, options.limits.readers).at(moment);
+        Ok(read_only(&options, connector, readers))
     }
 }
 
-async fn layout_of(connector: &Connector) -> Result<i64, Failure> {
-    let conn = connector.connect(Purpose::ReadingOnly).await?;
-    Conn::within(connector.answer_limit(), schema::layout(&conn.client)).await
+/// A connection to a database that has today's tables.
+async fn with_tables(connector: &Connector, purpose: Purpose) -> Result<Conn, Failure> {
+    let conn = connector.connect(purpose).await?;
+    let found = Conn::within(connector.answer_limit(), schema::layout(&conn.client)).await?;
+    if found < LAYOUT {
+        let needed = LAYOUT;
+        return Err(StoreError::TooOld { found, needed }.into());
+    }
+    Ok(conn)
+}
+
+fn read_only(options: &PostgresOptions, connector: Connector, readers: Readers) -> PostgresStore {
+    let hub = Arc::new(Hub::default());
+    let lease = Lease::new(String::new(), options.lease);
+    let readers = Arc::new(readers);
+    assemble(options, connector, readers, hub, lease, Mode::ReadOnly)
 }
 
 async fn open(options: &PostgresOptions, connector: &Connector) -> Result<PostgresStore, Failure> {

@@ -10,6 +10,7 @@ use tokio_postgres::{Row, Statement};
 
 use super::connect::{Conn, Connector, Purpose};
 use super::failure::Failure;
+use super::moment::{self, Moment};
 use crate::StoreError;
 use crate::sql::Question;
 
@@ -29,6 +30,8 @@ pub(crate) struct Readers {
     idle: Mutex<Vec<Reader>>,
     places: Semaphore,
     count: u32,
+    /// What all of them see; `None` if each read sees what is committed by then.
+    moment: Option<Moment>,
 }
 
 #[derive(Debug)]
@@ -84,6 +87,15 @@ impl Readers {
             idle: Mutex::default(),
             places: Semaphore::new(usize::try_from(count).unwrap_or(1)),
             count,
+            moment: None,
+        }
+    }
+
+    /// Some that all see one moment.
+    pub(crate) fn at(self, moment: Moment) -> Self {
+        Self {
+            moment: Some(moment),
+            ..self
         }
     }
 
@@ -95,15 +107,23 @@ impl Readers {
         let idle = self.idle().pop();
         let reader = match idle {
             Some(reader) => reader,
-            None => Reader {
-                conn: self.connector.connect(self.purpose).await?,
-                statements: HashMap::new(),
-            },
+            None => self.connect().await?,
         };
         Ok(Lent {
             readers: self,
             reader: Some(reader),
             reusable: false,
+        })
+    }
+
+    async fn connect(&self) -> Result<Reader, Failure> {
+        let conn = self.connector.connect(self.purpose).await?;
+        if let Some(moment) = &self.moment {
+            moment.enter(&conn).await?;
+        }
+        Ok(Reader {
+            conn,
+            statements: HashMap::new(),
         })
     }
 
@@ -146,7 +166,11 @@ impl Readers {
             Some(reader) => reader.query(sql, params).await,
             None => Ok(Vec::new()),
         };
-        lent.reusable = !rows.as_ref().is_err_and(Failure::is_lost);
+        // An error ends the transaction in which it sees the moment.
+        lent.reusable = match &rows {
+            Ok(_) => true,
+            Err(failure) => self.moment.is_none() && !failure.is_lost(),
+        };
         rows
     }
 
@@ -171,8 +195,9 @@ impl Readers {
         let mut lent = self.lend().await?;
         let mut answers = Vec::with_capacity(questions.len());
         if let Some(reader) = &mut lent.reader {
-            let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-            reader.conn.client.batch_execute(begin).await?;
+            if self.moment.is_none() {
+                reader.conn.client.batch_execute(moment::BEGIN).await?;
+            }
             for Question { sql, values } in questions {
                 let values = values.iter().map(|value| {
                     let value: &(dyn ToSql + Sync) = value;
@@ -181,7 +206,9 @@ impl Readers {
                 let values: Vec<_> = values.collect();
                 answers.push(reader.query(sql, &values).await?);
             }
-            reader.conn.client.batch_execute("COMMIT").await?;
+            if self.moment.is_none() {
+                reader.conn.client.batch_execute("COMMIT").await?;
+            }
         }
         lent.reusable = true;
         Ok(answers)

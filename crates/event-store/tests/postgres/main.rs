@@ -16,5 +16,6 @@ mod events;
 mod house;
 mod leases;
 mod lost;
+mod moments;
 mod opening;
 mod together;

@@ -18,12 +18,14 @@ mod prune;
 mod support;
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use serde_json::{Value, json};
 use support::client::send;
 use support::octo::{Octo, octo};
+use tokio::task::JoinSet;
 
 /// Nobody listens there, and in echo mode nobody asks.
 const NOWHERE: &str = "http://127.0.0.1:9";
@@ -57,6 +59,22 @@ async fn filled(folder: &Path) -> Octo {
     }
     message(&octo, "long", &"word ".repeat(2_000)).await;
     octo
+}
+
+/// Clients that send one message after the other.
+fn load(address: SocketAddr) -> JoinSet<()> {
+    let mut clients = JoinSet::new();
+    for client in 0..4 {
+        clients.spawn(async move {
+            for index in 0.. {
+                let key = format!("load-{client}-{index}");
+                let body = json!({"text": "Hello", "idempotency_key": key}).to_string();
+                let taken = send(address, "POST", "/api/message", &[], body.as_bytes()).await;
+                assert_eq!(taken.status, 201);
+            }
+        });
+    }
+    clients
 }
 
 async fn run(folder: &Path, arguments: &[&str]) -> Output {

@@ -9,33 +9,20 @@ use event_store::{Commit, EventStore as _, NewEvent, SqliteOptions, SqliteStore}
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::task::JoinSet;
 
 use super::support::LIMIT;
-use super::support::client::send;
 use super::support::octo::octo as program;
-use super::{NOWHERE, database, filled, json_of, message, names, run, serve, store};
+use super::{NOWHERE, database, filled, json_of, load, message, names, run, serve, store};
 
 #[tokio::test]
 async fn a_backup_under_load_is_a_data_folder_for_a_gateway() {
     let folder = TempDir::new().unwrap();
     let octo = filled(folder.path()).await;
-    let mut clients = JoinSet::new();
-    let address = octo.address;
-    for client in 0..4 {
-        clients.spawn(async move {
-            for index in 0.. {
-                let key = format!("load-{client}-{index}");
-                let body = json!({"text": "Hello", "idempotency_key": key}).to_string();
-                let taken = send(address, "POST", "/api/message", &[], body.as_bytes()).await;
-                assert_eq!(taken.status, 201);
-            }
-        });
-    }
+    let mut clients = load(octo.address);
     // What a killed backup left.
     fs::create_dir_all(folder.path().join("saved/data.partial/sqlite")).unwrap();
     let done = json_of(folder.path(), &["backup", "--to", "saved/data", "--json"]).await;
-    clients.abort_all();
+    clients.shutdown().await;
     let counted = done["check"]["tasks"].as_u64().unwrap();
     assert!(counted >= 3, "{done}");
     assert_eq!(names(&folder.path().join("saved")), ["data"]);

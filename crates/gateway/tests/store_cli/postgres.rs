@@ -6,7 +6,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::database::Database;
-use super::{filled, json_of, message, serve, store};
+use super::{filled, json_of, load, message, serve, store};
 
 #[tokio::test]
 async fn the_books_move_to_postgres_and_back_with_a_gateway_on_each() {
@@ -75,4 +75,27 @@ async fn the_books_move_to_postgres_and_back_with_a_gateway_on_each() {
         (&json!(24), &json!(24))
     );
     assert_eq!(json_of(path, &["verify", "--json"]).await["good"], true);
+}
+
+#[tokio::test]
+async fn a_backup_under_load_is_postgres_as_it_was_at_one_moment() {
+    let database = Database::new();
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    let url = database.url.as_str();
+    fs::write(path.join(".env"), format!("OCTO_DATABASE_URL={url}\n")).unwrap();
+    let octo = filled(path).await;
+    let mut clients = load(octo.address);
+    // What is read of a page and what is read of the next one would not be of one moment.
+    for to in ["first", "second", "third"] {
+        let saved = json_of(path, &["backup", "--to", to, "--json"]).await;
+        assert_eq!(saved["check"]["good"], true, "{saved}");
+        assert!(saved["check"]["events"].as_u64() >= Some(21), "{saved}");
+    }
+    clients.shutdown().await;
+    octo.end().await;
+    let later = json_of(path, &["verify", "--json"]).await;
+    let saved = json_of(path, &["verify", "--store", "third", "--json"]).await;
+    assert_eq!(saved["good"], true);
+    assert!(saved["events"].as_u64() < later["events"].as_u64());
 }

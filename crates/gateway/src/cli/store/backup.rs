@@ -7,13 +7,13 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use event_store::{EventStore, Progress, Verified, copy};
+use event_store::{EventStore, PostgresStore, Progress, SqliteStore, Verified, copy};
 use serde::Serialize;
 
 use super::Which;
 use super::checked::Checked;
 use super::error::StoreCommandError;
-use super::place::{Access, Place, in_folder, sqlite};
+use super::place::{Access, Place, at_a_moment, in_folder, sqlite};
 use super::watch::watch;
 use crate::cli::{Exit, output};
 use crate::config::Config;
@@ -39,8 +39,7 @@ const AFTER_HELP: &str = "\
 Copies the store as it is at one moment, with its artifacts, and checks the copy as octo store verify does. It is \
 written under the name DIR.partial, which becomes DIR once all is good: a folder DIR is a whole backup or none, \
 unless --even-if-damaged asks for what is left. \
-The gateway goes on meanwhile. A store in Postgres becomes a data folder too, while no gateway runs on it; beside \
-running ones use pg_dump.
+Gateways go on meanwhile. A store in Postgres becomes a data folder too.
 
 Examples:
   octo store backup --to backups/2026-03-01
@@ -102,31 +101,44 @@ pub(super) async fn run(config: &Config, args: &BackupArgs) -> Result<Exit, Stor
 }
 
 async fn write(from: &Place, to: &Path, config: &Config) -> Result<Verified, StoreCommandError> {
-    let (target, target_artifacts) = in_folder(to);
-    let progress = Progress::default();
-    if let Place::Sqlite {
-        database,
-        artifacts,
-    } = from
-    {
-        let store = sqlite(database, artifacts, Access::Read, config).await?;
-        let to = storage::sqlite_at(&target, &target_artifacts, &config.storage);
-        let backed_up = watch("backing up", &progress, store.backup(to)).await;
-        store.close().await?;
-        backed_up?;
-        let copy = sqlite(&target, &target_artifacts, Access::Read, config).await?;
-        let verified = watch("checking", &progress, copy.verify(&progress)).await;
-        copy.close().await?;
-        return Ok(verified?);
+    match from {
+        Place::Sqlite {
+            database,
+            artifacts,
+        } => {
+            let store = sqlite(database, artifacts, Access::Read, config).await?;
+            of_sqlite(store, to, config).await
+        }
+        Place::Postgres(url) => of_postgres(at_a_moment(url, config).await?, to, config).await,
     }
-    let store = from.open(Access::AtRest, config).await?;
-    let target = sqlite(&target, &target_artifacts, Access::Make, config).await?;
-    let copied = watch(
-        "copying",
-        &progress,
-        copy(store.as_ref(), &target, &progress),
-    )
-    .await;
+}
+
+async fn of_sqlite(
+    store: SqliteStore,
+    to: &Path,
+    config: &Config,
+) -> Result<Verified, StoreCommandError> {
+    let (target, artifacts) = in_folder(to);
+    let progress = Progress::default();
+    let to = storage::sqlite_at(&target, &artifacts, &config.storage);
+    let backed_up = watch("backing up", &progress, store.backup(to)).await;
+    store.close().await?;
+    backed_up?;
+    let copy = sqlite(&target, &artifacts, Access::Read, config).await?;
+    let verified = watch("checking", &progress, copy.verify(&progress)).await;
+    copy.close().await?;
+    Ok(verified?)
+}
+
+async fn of_postgres(
+    store: PostgresStore,
+    to: &Path,
+    config: &Config,
+) -> Result<Verified, StoreCommandError> {
+    let (target, artifacts) = in_folder(to);
+    let progress = Progress::default();
+    let target = sqlite(&target, &artifacts, Access::Make, config).await?;
+    let copied = watch("copying", &progress, copy(&store, &target, &progress)).await;
     store.close().await?;
     target.close().await?;
     Ok(copied?.verified)

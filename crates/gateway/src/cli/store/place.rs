@@ -169,6 +169,15 @@ async fn postgres(
     Ok(store)
 }
 
+/// A store in Postgres as it is now, beside whoever writes to it.
+pub(super) async fn at_a_moment(
+    url: &SecretString,
+    config: &Config,
+) -> Result<PostgresStore, StoreCommandError> {
+    let options = storage::postgres_at(url, &config.storage)?;
+    Ok(PostgresStore::open_at_a_moment(options).await?)
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
