@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use event_payloads::{ArtifactId, EventId, Payload, TaskId};
+use event_payloads::{ArtifactId, EventId, EventType, Payload, TaskId};
 
 use super::call::CallRow;
 use super::plan::Writes;
@@ -74,6 +74,19 @@ impl Facts {
         needs
     }
 
+    /// True if this is enough to plan some commits, given that nobody has the name of a task that one of them
+    /// begins, or of an artifact: whoever writes them finds out.
+    pub(crate) fn suffice(&self, commits: &[&Prepared]) -> bool {
+        let needs = self.unknown(commits.iter().copied());
+        let begins = |commit: &Prepared| {
+            let first = commit.events.first().map(|event| &event.payload);
+            matches!(first, Some(Payload::TaskCreated(_)))
+        };
+        let is_known =
+            |commit: &&Prepared| begins(commit) || !needs.tasks.contains(&commit.task_id);
+        needs.keys.is_empty() && needs.calls.is_empty() && commits.iter().all(is_known)
+    }
+
     /// Takes in what was looked up of the [`unknown`](Self::unknown).
     pub(crate) fn learn(&mut self, found: Self) {
         self.tasks.extend(found.tasks);
@@ -103,9 +116,13 @@ impl Facts {
 
 /// The calls that an event may change.
 fn calls_of(event: &PreparedEvent) -> impl Iterator<Item = &EventId> {
+    let ends = matches!(
+        event.body.event_type,
+        EventType::ModelCallCompleted | EventType::ModelCallFailed
+    );
     let parent = match &event.parent {
-        Parent::Event(parent) => Some(parent),
-        Parent::None | Parent::InCommit(_) => None,
+        Parent::Event(parent) if ends => Some(parent),
+        Parent::Event(_) | Parent::None | Parent::InCommit(_) => None,
     };
     let corrected = match &event.payload {
         Payload::CostCorrected(correction) => Some(&correction.call_id),

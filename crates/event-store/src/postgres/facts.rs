@@ -26,11 +26,12 @@ pub(crate) async fn begin(client: &Client) -> Result<(), Error> {
     client.batch_execute(&format!("BEGIN; {LOCK}")).await
 }
 
-/// Tasks, each with the layout, the log's head and whether this program counts as alive; without any task a
-/// row with these alone. In one statement: each costs the server and us a wake-up.
+/// Tasks, each with the layout, the log's head, the transaction's number and whether this program counts as
+/// alive; without any task a row with these alone. In one statement: each costs the server and us a wake-up.
 fn tasks() -> String {
     format!(
         "SELECT task_id, status, last_seq, chain, pointers, ({FOUND}) AS layout, ({HEAD}) AS head,
+             txid_current() AS transaction,
              EXISTS (SELECT 1 FROM gateways
                      WHERE gateway_id = $2 AND expires_at > clock_timestamp()) AS alive
          FROM (VALUES (1)) AS once LEFT JOIN tasks ON task_id = ANY($1)"
@@ -54,6 +55,8 @@ pub(crate) struct Found {
     pub(crate) pointers: HashMap<TaskId, String>,
     /// True if this program counts as alive.
     pub(crate) alive: bool,
+    /// The number of the transaction that looked.
+    pub(crate) transaction: i64,
 }
 
 impl LookUps {
@@ -102,6 +105,7 @@ impl LookUps {
             // A newer version keeps sums that this one knows nothing of.
             schema::refuse_newer(row.try_get("layout")?)?;
             found.alive = row.try_get("alive")?;
+            found.transaction = row.try_get("transaction")?;
             found.facts.head = row
                 .count("head")
                 .map_err(|problem| corrupt("the log", problem.0))?;

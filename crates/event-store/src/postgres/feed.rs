@@ -32,6 +32,12 @@ pub(crate) fn tell(gateway_id: &str, before: u64, head: u64) -> String {
     format!("NOTIFY octo_log, '{}'", note(gateway_id, before, head))
 }
 
+/// The same in one transaction alone: in another one nobody is told of anything.
+pub(crate) fn tell_only_in(transaction: i64, gateway_id: &str, before: u64, head: u64) -> String {
+    let note = note(gateway_id, before, head);
+    format!("SELECT pg_notify('octo_log', '{note}') WHERE txid_current() = {transaction}")
+}
+
 fn note(gateway_id: &str, before: u64, head: u64) -> String {
     format!("{gateway_id}:{before}:{head}")
 }

@@ -5,6 +5,7 @@ mod facts;
 mod failure;
 mod feed;
 mod group;
+mod known;
 mod lease;
 mod moment;
 mod open;

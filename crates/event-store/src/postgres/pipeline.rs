@@ -15,16 +15,17 @@ pub(crate) struct Broken {
     pub(crate) all_sent: bool,
 }
 
-/// Sends statements in their order and waits for all answers. After one that could not even be sent, none
+/// Sends statements in their order and waits for all answers: how many rows each wrote. After one that could not even be sent, none
 /// of the later ones is: a `COMMIT` at the end never ends half of what stands before it. The first should be
 /// the one with most to do.
-pub(crate) async fn run(steps: Vec<Step<'_>>) -> Result<(), Broken> {
+pub(crate) async fn run(steps: Vec<Step<'_>>) -> Result<Vec<u64>, Broken> {
     let mut running = Vec::with_capacity(steps.len());
+    let mut rows = vec![0; steps.len()];
     for (at, mut step) in steps.into_iter().enumerate() {
         // The first poll sends it.
         match poll_fn(|cx| Poll::Ready(step.as_mut().poll(cx))).await {
-            Poll::Pending => running.push(step),
-            Poll::Ready(Ok(_)) => {}
+            Poll::Pending => running.push((at, step)),
+            Poll::Ready(Ok(count)) => note(&mut rows, at, count),
             Poll::Ready(Err(error)) => {
                 return Err(Broken {
                     error,
@@ -37,17 +38,32 @@ pub(crate) async fn run(steps: Vec<Step<'_>>) -> Result<(), Broken> {
             tokio::task::yield_now().await;
         }
     }
-    poll_fn(|cx| answers(&mut running, cx)).await
+    poll_fn(|cx| answers(&mut running, &mut rows, cx)).await?;
+    Ok(rows)
+}
+
+fn note(rows: &mut [u64], at: usize, count: u64) {
+    if let Some(rows) = rows.get_mut(at) {
+        *rows = count;
+    }
 }
 
 /// Forgets each statement that is answered, until there is none.
-fn answers(running: &mut Vec<Step<'_>>, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+fn answers(
+    running: &mut Vec<(usize, Step<'_>)>,
+    rows: &mut [u64],
+    cx: &mut Context<'_>,
+) -> Poll<Result<(), Broken>> {
     let mut failed = None;
-    running.retain_mut(|step| match step.as_mut().poll(cx) {
+    running.retain_mut(|(at, step)| match step.as_mut().poll(cx) {
         Poll::Pending => true,
-        Poll::Ready(answer) => {
+        Poll::Ready(Ok(count)) => {
+            note(rows, *at, count);
+            false
+        }
+        Poll::Ready(Err(error)) => {
             // The first says why.
-            failed = failed.take().or(answer.err());
+            failed.get_or_insert(error);
             false
         }
     });
@@ -74,10 +90,11 @@ mod tests {
                 begun.lock().unwrap().push(name);
                 tokio::task::yield_now().await;
                 begun.lock().unwrap().push(name + 10);
-                Ok(0)
+                Ok(u64::from(name))
             })
         };
-        run((0..3).map(step).collect()).await.unwrap();
+        let rows = run((0..3).map(step).collect()).await.unwrap();
+        assert_eq!(rows, [0, 1, 2]);
         assert_eq!(*begun.lock().unwrap(), [0, 1, 2, 10, 11, 12]);
     }
 }

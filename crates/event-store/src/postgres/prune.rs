@@ -11,7 +11,7 @@ use super::feed::tell;
 use super::pipeline;
 use super::records::head;
 use super::repair::Repairer;
-use super::statements::Writing;
+use super::statements::{ANY, Writing};
 use super::write;
 use crate::books::call::CallRow;
 use crate::books::chain::StoredEvent;
@@ -221,10 +221,10 @@ async fn remove(
     let events = || write::events(&tombstones);
     let tasks = || write::tasks(&tasks, &pointers);
     let steps = vec![
-        write::step(tx.client(), &writing.events, events),
-        write::step(tx.client(), &writing.tasks, tasks),
+        write::step(tx.client(), &writing.events, ANY, events),
+        write::step(tx.client(), &writing.tasks, ANY, tasks),
     ];
-    pipeline::run(steps)
-        .await
-        .map_err(|broken| Failure::from(broken.error))
+    let written = pipeline::run(steps).await;
+    written.map_err(|broken| Failure::from(broken.error))?;
+    Ok(())
 }

@@ -10,7 +10,7 @@ use super::facts::LOCK;
 use super::failure::Failure;
 use super::pipeline::{self, Step};
 use super::repair::Repairer;
-use super::statements::Writing;
+use super::statements::{ANY, Writing};
 use super::walk::Walk;
 use super::write;
 use crate::books::recount::Recounted;
@@ -59,7 +59,7 @@ async fn rebuild(tx: &Transaction<'_>, writing: &Writing) -> Result<Rebuilt, Fai
     }
     if !rebuild.shared.0.is_empty() {
         let columns = || write::sums(&rebuild.shared);
-        let sums = vec![write::step(rebuild.client, &writing.sums, columns)];
+        let sums = vec![write::step(rebuild.client, &writing.sums, ANY, columns)];
         pipeline::run(sums)
             .await
             .map_err(|broken| Failure::from(broken.error))?;
@@ -129,11 +129,11 @@ impl Rebuild<'_> {
         let steps: Vec<Step<'_>> = tables
             .into_iter()
             .filter(|(_, _, rows)| *rows > 0)
-            .map(|(statement, columns, _)| write::step(self.client, statement, || columns))
+            .map(|(statement, columns, _)| write::step(self.client, statement, ANY, || columns))
             .collect();
-        pipeline::run(steps)
-            .await
-            .map_err(|broken| Failure::from(broken.error))
+        let written = pipeline::run(steps).await;
+        written.map_err(|broken| Failure::from(broken.error))?;
+        Ok(())
     }
 
     /// What the rows of tasks point at now. Where the events do not say where a task stands, its row does.

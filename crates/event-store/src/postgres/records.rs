@@ -11,7 +11,7 @@ use super::pipeline;
 use super::pool::Readers;
 use super::read::content_of;
 use super::repair::Kept;
-use super::statements::Writing;
+use super::statements::{ANY, Writing};
 use super::write::{self, clean};
 use crate::StoreError;
 use crate::prepared::{ArtifactLimits, PreparedArtifact};
@@ -115,7 +115,7 @@ async fn take(
     }
     if !records.events.is_empty() {
         let columns = || write::events(&records.events);
-        let step = write::step(tx.client(), &writing.events, columns);
+        let step = write::step(tx.client(), &writing.events, ANY, columns);
         pipeline::run(vec![step])
             .await
             .map_err(|broken| Failure::from(broken.error))?;

@@ -5,6 +5,15 @@ use tokio_postgres::{Client, Statement};
 use super::failure::Failure;
 use crate::sql::{EVENT_COLUMNS, SUM_KEY, SUMS, added_sums};
 
+/// In place of the number of a transaction: rows are written in whichever it is.
+pub(crate) const ANY: i64 = 0;
+
+/// Writes only in the transaction whose number comes after the columns, or in [`ANY`]: else there are no rows
+/// to be written, and no error.
+fn only(columns: usize) -> String {
+    format!("WHERE ${}::int8 IN ({ANY}, txid_current())", columns + 1)
+}
+
 /// A table as a statement sees it: its columns with their types.
 type Layout = [(&'static str, &'static str)];
 
@@ -101,12 +110,17 @@ fn names(layout: &Layout) -> String {
 
 fn insert(table: &str, layout: &Layout) -> String {
     let rows = unnested(layout.iter().map(|(_, kind)| *kind));
-    format!("INSERT INTO {table} ({}) SELECT {rows}", names(layout))
+    let only = only(layout.len());
+    format!(
+        "INSERT INTO {table} ({}) SELECT {rows} {only}",
+        names(layout)
+    )
 }
 
 fn insert_events() -> String {
     let rows = unnested(EVENTS.into_iter());
-    format!("INSERT INTO events ({EVENT_COLUMNS}) SELECT {rows}")
+    let only = only(EVENTS.len());
+    format!("INSERT INTO events ({EVENT_COLUMNS}) SELECT {rows} {only}")
 }
 
 /// A row per key, where it exists with what is new.
@@ -126,8 +140,10 @@ fn update_tasks() -> String {
     let changed = TASKS.iter().skip(1);
     let changed = changed.map(|(name, _)| format!("{name} = new.{name}"));
     format!(
-        "UPDATE tasks SET {} FROM (SELECT {rows}) AS new({}) WHERE tasks.task_id = new.task_id",
+        "UPDATE tasks SET {} FROM (SELECT {rows} {}) AS new({})
+         WHERE tasks.task_id = new.task_id",
         changed.collect::<Vec<_>>().join(", "),
+        only(TASKS.len()),
         names(&TASKS)
     )
 }
@@ -150,9 +166,10 @@ fn add_sums() -> String {
     let keys = std::iter::repeat_n("text[]", 6);
     let rows = unnested(keys.chain(std::iter::repeat_n("int8[]", SUMS.len())));
     format!(
-        "INSERT INTO cost_sums ({SUM_KEY}, {}) SELECT {rows}
+        "INSERT INTO cost_sums ({SUM_KEY}, {}) SELECT {rows} {}
          ON CONFLICT ({SUM_KEY}) DO UPDATE SET {}",
         SUMS.join(", "),
+        only(6 + SUMS.len()),
         added_sums()
     )
 }
@@ -175,6 +192,10 @@ impl Writing {
         let (new, restore, tasks) = (insert("tasks", &NEW_TASKS), restore_tasks(), update_tasks());
         let (events, calls) = (insert_events(), upsert("model_calls", &CALLS, 6));
         let (sums, artifacts) = (add_sums(), insert("artifacts", &ARTIFACTS));
+        let content = format!(
+            "INSERT INTO artifact_contents (artifact_id, content) SELECT $1::text, $2::bytea {}",
+            only(2)
+        );
         let (new_tasks, restored_tasks, tasks, events, calls, sums, artifacts, content) = tokio::try_join!(
             client.prepare(&new),
             client.prepare(&restore),
@@ -183,7 +204,7 @@ impl Writing {
             client.prepare(&calls),
             client.prepare(&sums),
             client.prepare(&artifacts),
-            client.prepare("INSERT INTO artifact_contents (artifact_id, content) VALUES ($1, $2)"),
+            client.prepare(&content),
         )?;
         Ok(Self {
             new_tasks,

@@ -19,14 +19,17 @@ use crate::{Requester, Tokens};
 /// A column of the rows of one statement.
 pub(crate) type Column<'a> = Box<dyn ToSql + Sync + Send + 'a>;
 
-/// A statement with its columns, on its way. They are built when it is its turn to be sent.
+/// A statement with its columns, on its way. They are built when it is its turn to be sent. `only` is the
+/// number of the one transaction in which it writes, or [`ANY`](super::statements::ANY).
 pub(crate) fn step<'a>(
     client: &'a Client,
     statement: &'a Statement,
+    only: i64,
     columns: impl FnOnce() -> Vec<Column<'a>> + Send + 'a,
 ) -> Step<'a> {
     Box::pin(async move {
-        let columns = columns();
+        let mut columns = columns();
+        columns.push(Box::new(only));
         let values = columns.iter().map(|column| {
             let value: &(dyn ToSql + Sync) = column.as_ref();
             value
@@ -156,7 +159,7 @@ fn requester(created: Option<&event_payloads::TaskCreated>) -> String {
 }
 
 /// The pointers of a task with its latest event; what else they hold stays.
-fn with_latest(before: Option<&String>, task: &TaskRow) -> String {
+pub(crate) fn with_latest(before: Option<&String>, task: &TaskRow) -> String {
     let before = before.map_or("{}", String::as_str);
     let Some((_, latest)) = &task.latest else {
         return before.to_owned();

@@ -1,5 +1,6 @@
 //! The one task that writes. It takes all commits that wait into one transaction of two round trips: the
-//! lock and the look-ups, then the rows. While one group commits the next one gathers.
+//! lock and the look-ups, then the rows; or of one, where the group before tells what would be looked up.
+//! While one group commits the next one gathers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use super::connect::{Conn, Connector, Purpose};
 use super::facts::{self, LookUps};
 use super::failure::Failure;
 use super::group::Group;
+use super::known::{Known, Memory};
 use super::lease::{Lease, RENEW};
 use super::patience::Patience;
 use super::statements::Writing;
@@ -61,6 +63,8 @@ pub(crate) struct Session {
     look_ups: LookUps,
     writing: Writing,
     renew: tokio_postgres::Statement,
+    /// What is known from group to group.
+    memory: Memory,
 }
 
 /// A group that was recorded.
@@ -76,6 +80,8 @@ struct Done {
 enum Miss {
     Nothing(Failure),
     InDoubt(Cause, Done),
+    /// What was known did not hold, or not for certain: everything has to be looked up.
+    Stale,
 }
 
 impl Session {
@@ -86,6 +92,7 @@ impl Session {
                 look_ups: LookUps::prepare(&conn.client).await?,
                 writing: Writing::prepare(&conn.client).await?,
                 renew: conn.client.prepare(RENEW).await?,
+                memory: Memory::default(),
                 conn,
             })
         };
@@ -189,6 +196,8 @@ impl Writer {
         loop {
             match self.attempt(commits).await {
                 Ok(done) => return Ok(done),
+                // Once at most: nothing is known now.
+                Err(Miss::Stale) => {}
                 Err(Miss::Nothing(failure)) => {
                     if !failure.is_lost() || !patience.wait().await {
                         return Err(failure.told(self.connector.server()));
@@ -247,17 +256,21 @@ impl Writer {
 
     /// One transaction over a group.
     async fn attempt(&mut self, commits: &[&Prepared]) -> Result<Done, Miss> {
-        let session = match self.session.take().filter(|session| session.conn.is_open()) {
+        let mut session = match self.session.take().filter(|session| session.conn.is_open()) {
             Some(session) => session,
             None => Session::open(&self.connector)
                 .await
                 .map_err(Miss::Nothing)?,
         };
-        let done = Box::pin(self.transaction(&session, commits)).await;
+        let within = self.lease.time / 4;
+        let done = match session.memory.recall(commits, within) {
+            Some(known) => Box::pin(self.at_once(&mut session, known, commits)).await,
+            None => Box::pin(self.looking_up(&mut session, commits)).await,
+        };
         let lost = match &done {
             Err(Miss::Nothing(failure)) => failure.is_lost(),
             Err(Miss::InDoubt(..)) => true,
-            Ok(_) => false,
+            Ok(_) | Err(Miss::Stale) => false,
         };
         if !lost {
             self.session = Some(session);
@@ -265,20 +278,55 @@ impl Writer {
         done
     }
 
-    async fn transaction(
+    /// A transaction of one round trip, in the hope that nobody else has written.
+    async fn at_once(
         &mut self,
-        session: &Session,
+        session: &mut Session,
+        known: Known,
         commits: &[&Prepared],
     ) -> Result<Done, Miss> {
-        let limit = self.connector.answer_limit();
+        let next = known.next();
+        let done = Box::pin(self.transaction(session, known, Some(next), commits)).await;
+        match &done {
+            Ok(_) => session.memory.hit(),
+            Err(Miss::Stale) => session.memory.missed(),
+            // Somebody has the name of a task or an artifact after all.
+            Err(Miss::Nothing(Failure::Store(StoreError::Database { .. }))) => {
+                return Err(Miss::Stale);
+            }
+            Err(_) => {}
+        }
+        done
+    }
+
+    /// A transaction of two round trips.
+    async fn looking_up(
+        &mut self,
+        session: &mut Session,
+        commits: &[&Prepared],
+    ) -> Result<Done, Miss> {
         let needs = Needs::of(commits.iter().copied());
         let begin = session
             .look_ups
             .begin(&session.conn.client, &needs, &self.lease.gateway_id);
-        let mut found = match Conn::within(limit, Box::pin(begin)).await {
+        let limit = self.connector.answer_limit();
+        let found = match Conn::within(limit, Box::pin(begin)).await {
             Ok(found) => found,
             Err(failure) => return Err(self.give_up(session, failure).await),
         };
+        Box::pin(self.transaction(session, Known::found(found), None, commits)).await
+    }
+
+    /// Plans and writes: in the transaction that has begun, or in one that begins with it if that has the
+    /// number `only_in`.
+    async fn transaction(
+        &mut self,
+        session: &mut Session,
+        mut known: Known,
+        only_in: Option<i64>,
+        commits: &[&Prepared],
+    ) -> Result<Done, Miss> {
+        let found = &mut known.found;
         let before = found.facts.head;
         let mut planner = Planner::new(&mut found.facts, &mut self.ids, self.clock.as_ref());
         let outcomes: Vec<Outcome> = commits
@@ -293,6 +341,10 @@ impl Writer {
             head: writes.head,
         };
         if done.first.is_none() {
+            if only_in.is_some() {
+                // The server was not asked: who is refused may be so because of what is no longer true.
+                return Err(Miss::Stale);
+            }
             session.roll_back().await.map_err(Miss::Nothing)?;
             return Ok(done);
         }
@@ -310,10 +362,17 @@ impl Writer {
             lease: &self.lease,
             renew: (!found.alive).then_some(&session.renew),
             before,
+            only_in,
         };
         let record = group.record(&session.conn.client, &session.writing);
-        match tokio::time::timeout(limit, record).await {
-            Ok(Ok(())) => Ok(done),
+        match tokio::time::timeout(self.connector.answer_limit(), record).await {
+            Ok(Ok(true)) => {
+                found.alive = true;
+                found.transaction = only_in.unwrap_or(found.transaction);
+                session.memory.keep(known, &writes);
+                Ok(done)
+            }
+            Ok(Ok(false)) => Err(Miss::Stale),
             Ok(Err(broken)) => {
                 let sent = broken.all_sent;
                 match Failure::from(broken.error) {

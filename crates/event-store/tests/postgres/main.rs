@@ -14,6 +14,7 @@ mod database;
 #[expect(dead_code, reason = "other tests record more kinds of events")]
 mod events;
 mod house;
+mod known;
 mod leases;
 mod lost;
 mod moments;

@@ -1,6 +1,7 @@
 //! A store that is read as it was at one moment.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use event_store::{EventStore, PostgresStore, RecordsQuery, StoreError};
 use tokio::task::JoinSet;
@@ -57,6 +58,11 @@ async fn with_its_connections_the_moment_is_gone_and_not_another_one() {
         let then = at_a_moment(&house).await;
         assert_eq!(seqs(&then, &task_id).await, [1, 2]);
         house.break_connections().await;
+        let still = "SELECT pid::text FROM pg_stat_activity
+                     WHERE datname = current_database() AND application_name = 'octo'";
+        while !house.sql(still).await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         let lost = then.events(&task_id, 0, 9).await.unwrap_err();
         assert!(lost.is_unreachable(), "{lost}");
         then.close().await.unwrap();

@@ -1,0 +1,176 @@
+//! What is known from one group of commits to the next: then a group takes one round trip and not two.
+
+use std::time::{Duration, Instant};
+
+use super::facts::Found;
+use super::write::with_latest;
+use crate::books::plan::Writes;
+use crate::prepared::Prepared;
+
+/// After guesses in vain, no more than two to the power of this many groups go without one.
+const MOST_MISSES: u32 = 6;
+
+/// What a connection's last group left on record, which is still so if nobody has written anything since: if the
+/// server gives the next transaction the next number.
+///
+/// Every transaction that writes takes a number, and all commits of all programs take theirs under the lock of
+/// all writers. So it is enough to make the rows of the next group depend on that number.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) found: Found,
+    /// When all of that was looked up last, or the first of it.
+    since: Instant,
+}
+
+/// Remembers it, and tries it less and less often where others write too.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    known: Option<Known>,
+    /// Groups in a row that found that others had written.
+    misses: u32,
+    /// Groups that look everything up.
+    skips: u32,
+}
+
+impl Known {
+    /// What a look-up found.
+    pub(crate) fn found(found: Found) -> Self {
+        Self {
+            found,
+            since: Instant::now(),
+        }
+    }
+
+    /// The number of the transaction that follows, if nobody else writes.
+    pub(crate) const fn next(&self) -> i64 {
+        self.found.transaction + 1
+    }
+}
+
+impl Memory {
+    /// What is known, where that is enough to plan some commits, was looked up within a time, and is likely to
+    /// be so still.
+    pub(crate) fn recall(&mut self, commits: &[&Prepared], within: Duration) -> Option<Known> {
+        let known = self.known.take()?;
+        if known.since.elapsed() > within || !known.found.facts.suffice(commits) {
+            return None;
+        }
+        if self.skips > 0 {
+            self.skips -= 1;
+            return None;
+        }
+        Some(known)
+    }
+
+    /// Some writes, planned on this, are on record.
+    pub(crate) fn keep(&mut self, mut known: Known, writes: &Writes) {
+        let Found {
+            facts, pointers, ..
+        } = &mut known.found;
+        *facts = std::mem::take(facts).after(writes);
+        if facts.tasks.is_empty() {
+            pointers.clear();
+        } else {
+            for (task_id, task) in &writes.tasks {
+                let latest = with_latest(pointers.get(task_id), task);
+                pointers.insert(task_id.clone(), latest);
+            }
+        }
+        self.known = Some(known);
+    }
+
+    /// It was so.
+    pub(crate) fn hit(&mut self) {
+        self.misses = 0;
+    }
+
+    /// Somebody else had written.
+    pub(crate) fn missed(&mut self) {
+        self.skips = 1 << self.misses;
+        self.misses = (self.misses + 1).min(MOST_MISSES);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use event_payloads::{Actor, Payload, TaskCreated, UserMessage};
+
+    use super::*;
+    use crate::prepared::ArtifactLimits;
+    use crate::{Commit, NewEvent};
+
+    const LONG: Duration = Duration::from_secs(3_600);
+
+    fn prepared(event: NewEvent) -> Prepared {
+        let commit = Commit::new("task".parse().unwrap()).event(event);
+        let limits = ArtifactLimits { inline: 0, max: 0 };
+        Prepared::new(commit, limits, None).unwrap()
+    }
+
+    fn created() -> NewEvent {
+        let created = TaskCreated {
+            title: "Hi".to_owned(),
+            thread_id: "default".to_owned(),
+            scope_id: "chat:web:default".to_owned(),
+            channel: "web".to_owned(),
+            sender_id: "owner".to_owned(),
+            risk_level: "low".to_owned(),
+        };
+        NewEvent::new(Actor::System, Payload::TaskCreated(created))
+    }
+
+    fn message() -> NewEvent {
+        let message = UserMessage {
+            text_preview: "Hi".to_owned(),
+            text_length: 2,
+            attachment_count: 0,
+        };
+        NewEvent::new(Actor::User, Payload::UserMessage(message))
+    }
+
+    /// A memory of a database without anything in it.
+    fn of_nothing() -> Memory {
+        let mut memory = Memory::default();
+        memory.keep(Known::found(Found::default()), &Writes::default());
+        memory
+    }
+
+    #[test]
+    fn what_could_be_on_record_unknown_to_us_is_looked_up() {
+        let is_enough = |event: NewEvent| of_nothing().recall(&[&prepared(event)], LONG).is_some();
+        assert!(is_enough(created()), "nobody has the name of a new task");
+        assert!(!is_enough(message()), "of which task?");
+        assert!(!is_enough(created().key("key")), "it can be a repetition");
+    }
+
+    #[test]
+    fn what_was_looked_up_long_ago_is_looked_up_again() {
+        let new = prepared(created());
+        assert!(of_nothing().recall(&[&new], Duration::ZERO).is_none());
+    }
+
+    #[test]
+    fn guesses_in_vain_become_rare_and_come_back_when_one_is_right() {
+        let mut memory = Memory::default();
+        let new = prepared(created());
+        let mut guesses = |groups: usize, is_right: bool| {
+            let mut count = 0;
+            for _ in 0..groups {
+                memory.keep(Known::found(Found::default()), &Writes::default());
+                if memory.recall(&[&new], LONG).is_some() {
+                    count += 1;
+                    if is_right {
+                        memory.hit();
+                    } else {
+                        memory.missed();
+                    }
+                }
+            }
+            count
+        };
+        assert_eq!(guesses(2 + 3 + 5, false), 3, "one, two and four go without");
+        assert_eq!(guesses(9 + 17 + 33, false), 3);
+        assert_eq!(guesses(65 * 10, false), 10, "at last one of 65");
+        assert_eq!(guesses(10, true), 10);
+    }
+}
