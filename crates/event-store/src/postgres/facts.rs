@@ -131,6 +131,18 @@ impl LookUps {
 }
 
 impl Found {
+    /// This, and what was found after it while nobody else wrote.
+    pub(crate) fn and(mut self, later: Self) -> Self {
+        self.pointers.extend(later.pointers);
+        self.facts.head = later.facts.head;
+        self.facts.learn(later.facts);
+        Self {
+            facts: self.facts,
+            pointers: self.pointers,
+            ..later
+        }
+    }
+
     fn task(&mut self, row: &Row) -> Result<(), Failure> {
         let task_id: TaskId = parsed(row, 0, "a task")?;
         let damaged = |problem: String| corrupt(format!("task {task_id}"), problem);

@@ -18,7 +18,7 @@ const MOST_MISSES: u32 = 6;
 #[derive(Debug)]
 pub(crate) struct Known {
     pub(crate) found: Found,
-    /// When all of that was looked up last, or the first of it.
+    /// When something was looked up last.
     since: Instant,
 }
 
@@ -33,14 +33,6 @@ pub(crate) struct Memory {
 }
 
 impl Known {
-    /// What a look-up found.
-    pub(crate) fn found(found: Found) -> Self {
-        Self {
-            found,
-            since: Instant::now(),
-        }
-    }
-
     /// The number of the transaction that follows, if nobody else writes.
     pub(crate) const fn next(&self) -> i64 {
         self.found.transaction + 1
@@ -51,7 +43,7 @@ impl Memory {
     /// What is known, where that is enough to plan some commits, was looked up within a time, and is likely to
     /// be so still.
     pub(crate) fn recall(&mut self, commits: &[&Prepared], within: Duration) -> Option<Known> {
-        let known = self.known.take()?;
+        let known = self.known.as_ref()?;
         if known.since.elapsed() > within || !known.found.facts.suffice(commits) {
             return None;
         }
@@ -59,7 +51,21 @@ impl Memory {
             self.skips -= 1;
             return None;
         }
-        Some(known)
+        self.known.take()
+    }
+
+    /// What a look-up found, with what was known before if nobody else has written since.
+    pub(crate) fn found(&mut self, found: Found) -> Known {
+        let before = self.known.take();
+        let before = before.filter(|known| known.next() == found.transaction);
+        let found = match before {
+            Some(known) => known.found.and(found),
+            None => found,
+        };
+        Known {
+            found,
+            since: Instant::now(),
+        }
     }
 
     /// Some writes, planned on this, are on record.
@@ -93,9 +99,10 @@ impl Memory {
 
 #[cfg(test)]
 mod tests {
-    use event_payloads::{Actor, Payload, TaskCreated, UserMessage};
+    use event_payloads::{Actor, Payload, TaskCreated, TaskId, UserMessage};
 
     use super::*;
+    use crate::books::task::TaskRow;
     use crate::prepared::ArtifactLimits;
     use crate::{Commit, NewEvent};
 
@@ -131,7 +138,8 @@ mod tests {
     /// A memory of a database without anything in it.
     fn of_nothing() -> Memory {
         let mut memory = Memory::default();
-        memory.keep(Known::found(Found::default()), &Writes::default());
+        let known = memory.found(Found::default());
+        memory.keep(known, &Writes::default());
         memory
     }
 
@@ -150,13 +158,40 @@ mod tests {
     }
 
     #[test]
+    fn what_is_found_adds_to_what_is_known_unless_others_have_written() {
+        let task = |name: &str, transaction: i64| {
+            let task_id: TaskId = name.parse().unwrap();
+            let mut found = Found {
+                transaction,
+                ..Found::default()
+            };
+            found.pointers.insert(task_id.clone(), "{}".to_owned());
+            found.facts.tasks.insert(task_id, TaskRow::default());
+            found
+        };
+        let mut memory = Memory::default();
+        let mut known_after = |found: Found| {
+            let known = memory.found(found);
+            let (tasks, next) = (known.found.facts.tasks.len(), known.next());
+            assert_eq!(known.found.pointers.len(), tasks);
+            memory.keep(known, &Writes::default());
+            (tasks, next)
+        };
+        assert_eq!(known_after(task("a", 7)), (1, 8));
+        assert_eq!(known_after(task("b", 8)), (2, 9));
+        assert_eq!(known_after(task("b", 9)), (2, 10));
+        assert_eq!(known_after(task("c", 11)), (1, 12));
+    }
+
+    #[test]
     fn guesses_in_vain_become_rare_and_come_back_when_one_is_right() {
         let mut memory = Memory::default();
         let new = prepared(created());
         let mut guesses = |groups: usize, is_right: bool| {
             let mut count = 0;
             for _ in 0..groups {
-                memory.keep(Known::found(Found::default()), &Writes::default());
+                let known = memory.found(Found::default());
+                memory.keep(known, &Writes::default());
                 if memory.recall(&[&new], LONG).is_some() {
                     count += 1;
                     if is_right {

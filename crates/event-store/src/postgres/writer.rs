@@ -314,7 +314,8 @@ impl Writer {
             Ok(found) => found,
             Err(failure) => return Err(self.give_up(session, failure).await),
         };
-        Box::pin(self.transaction(session, Known::found(found), None, commits)).await
+        let known = session.memory.found(found);
+        Box::pin(self.transaction(session, known, None, commits)).await
     }
 
     /// Plans and writes: in the transaction that has begun, or in one that begins with it if that has the
