@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use event_payloads::{ArtifactId, TaskId};
 use ulid::Ulid;
 
-use super::{ArtifactFiles, io_error, sync_folder};
+use super::{ArtifactFiles, io_error, is_file_name, sync_folder};
 use crate::{Artifact, StoreError};
 
 /// Where the notes are. No identifier contains `~`, so no task has this folder as its own.
@@ -59,7 +59,9 @@ impl Note {
     /// What a crash left, unless its name says that it is no note.
     fn left(folder: PathBuf) -> Option<(Self, TaskId, ArtifactId)> {
         let name = folder.file_name()?.to_str()?;
-        let task_id = name.split_once('~')?.1.parse().ok()?;
+        let task_id = name.split_once('~')?.1;
+        // Nothing outside of our folder is removed, whoever wrote the note.
+        let task_id = task_id.parse().ok().filter(|_| is_file_name(task_id))?;
         let of_artifact = fs::read_dir(&folder).ok()?.flatten().next()?.path();
         let artifact_id = of_artifact.file_name()?.to_str()?.parse().ok()?;
         let note = Self {
@@ -70,11 +72,11 @@ impl Note {
     }
 }
 
-/// A file that loses its row, with the note of that.
+/// An artifact that loses its row, with the note of that if it has a file of its name.
 #[derive(Debug)]
 pub(crate) struct Leaving {
     artifact: Artifact,
-    note: Note,
+    note: Option<Note>,
 }
 
 impl ArtifactFiles {
@@ -95,16 +97,21 @@ impl ArtifactFiles {
 
     /// Notes that files are about to lose their rows, on stable storage.
     pub(crate) fn leaving(&self, artifacts: Vec<Artifact>) -> Result<Vec<Leaving>, StoreError> {
-        let with_files = artifacts
+        let is_file = |each: &Artifact| {
+            each.storage_ref.is_some()
+                && is_file_name(each.task_id.as_str())
+                && is_file_name(each.artifact_id.as_str())
+        };
+        let leaving: Vec<Leaving> = artifacts
             .into_iter()
-            .filter(|each| each.storage_ref.is_some());
-        let leaving: Vec<Leaving> = with_files
             .map(|artifact| {
-                let note = self.note(&artifact.task_id, &artifact.artifact_id)?;
+                let note = is_file(&artifact)
+                    .then(|| self.note(&artifact.task_id, &artifact.artifact_id))
+                    .transpose()?;
                 Ok(Leaving { artifact, note })
             })
             .collect::<Result<_, StoreError>>()?;
-        if !leaving.is_empty() {
+        if leaving.iter().any(|each| each.note.is_some()) {
             sync_folder(&self.dir.join(NOTES))?;
         }
         Ok(leaving)
@@ -114,7 +121,7 @@ impl ArtifactFiles {
     pub(crate) fn remove_all(&self, leaving: Vec<Leaving>) {
         for Leaving { artifact, note } in leaving {
             match self.remove(&artifact) {
-                Ok(()) => note.remove(),
+                Ok(()) => note.iter().for_each(Note::remove),
                 Err(error) => {
                     tracing::warn!(%error, "a pruned artifact's file stays until the next start");
                 }

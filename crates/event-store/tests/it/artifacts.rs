@@ -314,6 +314,11 @@ async fn what_can_not_be_cleared_up_keeps_nobody_from_starting() {
     let notes = artifacts(&desk).join(".incoming~");
     let unknown = notes.join("no note").join("with something");
     std::fs::create_dir_all(&unknown).unwrap();
+    // What it names is not in our folder.
+    let outside = desk.dir.path().join("outside");
+    std::fs::write(&outside, "").unwrap();
+    let leads_out = notes.join("01KJN4VZZZ0000000000000001~..").join("outside");
+    std::fs::create_dir_all(leads_out).unwrap();
     // A folder stands where the file would be.
     let note = notes.join("01KJN4VZZZ0000000000000000~a-task");
     std::fs::create_dir_all(note.join("an-artifact")).unwrap();
@@ -321,7 +326,7 @@ async fn what_can_not_be_cleared_up_keeps_nobody_from_starting() {
     let next = SqliteStore::open(options(desk.dir.path())).await.unwrap();
     let new = artifact(&desk, "y".repeat(5_000));
     next.append(with(&task_id, new)).await.unwrap();
-    assert!(unknown.exists());
+    assert!(unknown.exists() && outside.exists());
     assert!(note.exists(), "to be tried again");
     next.close().await.unwrap();
 }
