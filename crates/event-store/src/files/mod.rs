@@ -133,11 +133,16 @@ impl ArtifactFiles {
             return Ok(());
         };
         fs::remove_file(&path).map_err(io_error("remove", &path))?;
+        self.leave_folder_of(&path);
+        Ok(())
+    }
+
+    /// Removes the folder of a file that is gone, unless other artifacts are in it.
+    fn leave_folder_of(&self, path: &Path) {
         if let Some(folder) = path.parent().filter(|folder| *folder != self.dir) {
-            // It fails while other artifacts are in it.
+            // It fails while there are.
             let _ = fs::remove_dir(folder);
         }
-        Ok(())
     }
 
     /// The file that a row refers to. Old rows hold absolute paths, paths from their program's working

@@ -27,23 +27,6 @@ pub(super) struct Note {
 }
 
 impl Note {
-    fn make(
-        files: &ArtifactFiles,
-        task_id: &TaskId,
-        artifact_id: &ArtifactId,
-    ) -> Result<Self, StoreError> {
-        let name = format!("{}~{task_id}", Ulid::generate());
-        let folder = files.dir.join(NOTES).join(name);
-        let note = Self {
-            of_artifact: folder.join(artifact_id.as_str()),
-            folder,
-        };
-        for folder in [&note.folder, &note.of_artifact] {
-            fs::create_dir(folder).map_err(io_error("make the folder", folder))?;
-        }
-        Ok(note)
-    }
-
     /// Where the content waits.
     pub(super) fn content(&self) -> PathBuf {
         self.of_artifact.join("content")
@@ -92,7 +75,16 @@ impl ArtifactFiles {
         task_id: &TaskId,
         artifact_id: &ArtifactId,
     ) -> Result<Note, StoreError> {
-        Note::make(self, task_id, artifact_id)
+        let name = format!("{}~{task_id}", Ulid::generate());
+        let folder = self.dir.join(NOTES).join(name);
+        let note = Note {
+            of_artifact: folder.join(artifact_id.as_str()),
+            folder,
+        };
+        for folder in [&note.folder, &note.of_artifact] {
+            fs::create_dir(folder).map_err(io_error("make the folder", folder))?;
+        }
+        Ok(note)
     }
 
     /// Notes that files are about to lose their rows, on stable storage.
@@ -163,10 +155,7 @@ impl ArtifactFiles {
         if !is_gone(fs::remove_file(&path), &path) {
             return false;
         }
-        if let Some(folder) = path.parent() {
-            // It fails while other artifacts are in it.
-            let _ = fs::remove_dir(folder);
-        }
+        self.leave_folder_of(&path);
         true
     }
 }

@@ -26,7 +26,7 @@ pub(crate) struct Known {
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     known: Option<Known>,
-    /// Groups in a row that found that others had written.
+    /// Groups in a row for which it did not do.
     misses: u32,
     /// Groups that look everything up.
     skips: u32,
@@ -90,7 +90,7 @@ impl Memory {
         self.misses = 0;
     }
 
-    /// Somebody else had written.
+    /// Somebody else had written, or could have: all commits of a group were refused for what was known.
     pub(crate) fn missed(&mut self) {
         self.skips = 1 << self.misses;
         self.misses = (self.misses + 1).min(MOST_MISSES);
