@@ -15,9 +15,9 @@ pub(crate) struct Broken {
     pub(crate) all_sent: bool,
 }
 
-/// Sends statements in their order and waits for all answers: how many rows each wrote. After one that could not even be sent, none
-/// of the later ones is: a `COMMIT` at the end never ends half of what stands before it. The first should be
-/// the one with most to do.
+/// Sends statements in their order and waits for all answers: how many rows each wrote. After one that could
+/// not even be sent, none of the later ones is: a `COMMIT` at the end never ends half of what stands before it.
+/// The first should be the one with most to do.
 pub(crate) async fn run(steps: Vec<Step<'_>>) -> Result<Vec<u64>, Broken> {
     let mut running = Vec::with_capacity(steps.len());
     let mut rows = vec![0; steps.len()];
