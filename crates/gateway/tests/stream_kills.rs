@@ -188,14 +188,17 @@ async fn octo_killed_a_hundred_times_in_the_middle_of_streams_closes_every_call_
     assert_eq!(octo.end().await, Some(0));
 }
 
-/// Open files and resident memory (kB) of a process.
-fn footprint(process_id: u32) -> (usize, u64) {
-    let proc = std::path::PathBuf::from(format!("/proc/{process_id}"));
-    let files = std::fs::read_dir(proc.join("fd")).unwrap().count();
-    let status = std::fs::read_to_string(proc.join("status")).unwrap();
+fn open_files(process_id: u32) -> usize {
+    let files = std::fs::read_dir(format!("/proc/{process_id}/fd"));
+    files.unwrap().count()
+}
+
+/// Resident memory of a process, in kB.
+fn resident(process_id: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process_id}/status")).unwrap();
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let resident = resident.unwrap().trim().trim_end_matches("kB").trim();
-    (files, resident.parse().unwrap())
+    resident.parse().unwrap()
 }
 
 /// So many streams, 50 at a time: every fifth is left in the middle, every fifth breaks.
@@ -223,36 +226,46 @@ async fn run_streams(octo: &Octo, count: usize) {
     streams.join_all().await;
 }
 
+/// The least memory (kB) it comes to rest at, of five times with 500 streams before each: the allocator keeps more
+/// at one rest than at another, but what was leaked is in all of them.
+async fn least_resident(octo: &Octo) -> u64 {
+    let mut least = u64::MAX;
+    for _ in 0..5 {
+        run_streams(octo, 500).await;
+        settled(octo).await;
+        least = least.min(resident(octo.process_id()));
+    }
+    least
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_streams_leave_no_file_and_no_memory_behind() {
     let dir = tempfile::tempdir().unwrap();
     let drip = Drip::start().await;
     let octo = Octo::start(dir.path(), &drip.url()).await;
     // Caches fill and pools grow to their size.
-    run_streams(&octo, 3000).await;
-    settled(&octo).await;
-    let (files_before, before) = footprint(octo.process_id());
+    run_streams(&octo, 5000).await;
+    let before = least_resident(&octo).await;
+    let files_before = open_files(octo.process_id());
     run_streams(&octo, 10_000).await;
+    let after = least_resident(&octo).await;
     let total = settled(&octo).await;
     let start = std::time::Instant::now();
     // Connections to the upstream are kept for some seconds, and a closed one takes a moment.
-    let (files, resident) = loop {
-        let (files, resident) = footprint(octo.process_id());
+    let files = loop {
+        let files = open_files(octo.process_id());
         if files <= files_before || start.elapsed() > Duration::from_secs(10) {
-            break (files, resident);
+            break files;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     };
-    eprintln!("{files_before} -> {files} open files, {before} -> {resident} kB resident, {total}");
-    assert_eq!(total["calls"], 13_000);
+    eprintln!("{files_before} -> {files} open files, {before} -> {after} kB resident, {total}");
+    assert_eq!(total["calls"], 20_000);
     assert!(
         files <= files_before,
         "{files_before} -> {files} open files"
     );
     // A leak of one small buffer (1 kB) a stream would be 10 MB.
-    assert!(
-        resident < before + 5000,
-        "{before} -> {resident} kB resident"
-    );
+    assert!(after < before + 7000, "{before} -> {after} kB resident");
     assert_eq!(octo.end().await, Some(0));
 }
