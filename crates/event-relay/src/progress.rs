@@ -35,8 +35,13 @@ impl Progress {
         self.connected.swap(false, Ordering::Relaxed)
     }
 
+    /// Where in the log the stream ends; 0 until it was asked.
+    pub(crate) fn position(&self) -> u64 {
+        self.position.load(Ordering::Relaxed)
+    }
+
     /// Events of the log that are not in the stream, about.
     pub(crate) fn behind(&self, head: u64) -> u64 {
-        head.saturating_sub(self.position.load(Ordering::Relaxed))
+        head.saturating_sub(self.position())
     }
 }

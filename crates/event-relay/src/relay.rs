@@ -25,13 +25,25 @@ const TELL_EVERY: Duration = Duration::from_secs(60);
 pub struct NatsRelay {
     config: NatsConfig,
     store: Arc<dyn EventStore>,
+    progress: Progress,
 }
 
 impl NatsRelay {
     /// Nothing is connected before [`run`](Self::run).
     #[must_use]
     pub fn new(config: NatsConfig, store: Arc<dyn EventStore>) -> Self {
-        Self { config, store }
+        Self {
+            config,
+            store,
+            progress: Progress::default(),
+        }
+    }
+
+    /// The position in the log up to which every event is in the stream, as far as this relay knows: 0 until it
+    /// has asked the stream. What stands behind it waits in the store alone.
+    #[must_use]
+    pub fn published(&self) -> u64 {
+        self.progress.position()
     }
 
     /// Publishes every event of the log, and each new one as it is recorded, until `closing` is cancelled or
@@ -40,19 +52,18 @@ impl NatsRelay {
     /// Whatever goes wrong is logged and tried again, for ever: events wait in the log meanwhile. Can be
     /// dropped at any point; the next run goes on where the stream ends.
     pub async fn run(&self, closing: CancellationToken) {
-        let progress = Progress::default();
         tokio::select! {
-            () = self.publish(&closing, &progress) => {}
-            () = self.tell(&progress) => {}
+            () = self.publish(&closing) => {}
+            () = self.tell() => {}
         }
     }
 
-    async fn publish(&self, closing: &CancellationToken, progress: &Progress) {
+    async fn publish(&self, closing: &CancellationToken) {
         let mut pause = RETRY_FIRST;
         let mut told = String::new();
         loop {
             let began = Instant::now();
-            let Err(error) = self.session(closing, progress).await else {
+            let Err(error) = self.session(closing).await else {
                 return;
             };
             if matches!(error, RelayError::Store(StoreError::Closed)) {
@@ -60,11 +71,11 @@ impl NatsRelay {
             }
             let message = error.to_string();
             // Once when it goes down, and when the reason changes; not for each try.
-            if progress.disconnected() || message != told {
+            if self.progress.disconnected() || message != told {
                 tracing::warn!(error = %message, "events wait for NATS; trying again");
             }
             told = message;
-            if progress.take_moved() || began.elapsed() >= GOOD {
+            if self.progress.take_moved() || began.elapsed() >= GOOD {
                 pause = RETRY_FIRST;
             }
             tokio::select! {
@@ -75,11 +86,7 @@ impl NatsRelay {
         }
     }
 
-    async fn session(
-        &self,
-        closing: &CancellationToken,
-        progress: &Progress,
-    ) -> Result<(), RelayError> {
+    async fn session(&self, closing: &CancellationToken) -> Result<(), RelayError> {
         let connection = tokio::select! {
             connection = Connection::open(&self.config) => connection?,
             () = closing.cancelled() => return Ok(()),
@@ -88,19 +95,19 @@ impl NatsRelay {
             config: &self.config,
             store: &self.store,
             closing,
-            progress,
+            progress: &self.progress,
             connection,
         };
         session.run().await
     }
 
-    async fn tell(&self, progress: &Progress) {
+    async fn tell(&self) {
         let head = self.store.head();
         let mut every = tokio::time::interval_at(Instant::now() + TELL_EVERY, TELL_EVERY);
         every.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             every.tick().await;
-            let behind = progress.behind(*head.borrow());
+            let behind = self.progress.behind(*head.borrow());
             if behind > 0 {
                 tracing::warn!(behind, "NATS has not got all events yet");
             }

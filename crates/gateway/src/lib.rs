@@ -23,6 +23,7 @@ pub mod config;
 pub mod http;
 mod logging;
 mod relay;
+mod retention;
 pub mod server;
 pub mod storage;
 mod takeover;

@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use crate::app::App;
 use crate::http::router;
 use crate::relay::Relay;
+use crate::retention::Retention;
 use crate::takeover::Takeover;
 
 /// After a failed accept (too many open files, mostly) the next try waits so long.
@@ -41,11 +42,12 @@ pub async fn serve(
 ) -> Result<(), event_store::StoreError> {
     let relay = Relay::start(&app);
     let takeover = Takeover::start(&app);
+    let retention = Retention::start(&app, relay.nats());
     let connections = Connections::new(&app);
     connections.accept_until(listener, &stop).await;
     tracing::info!("ending: no new connections, waiting for calls in flight");
     connections.close(&app).await;
-    drop(takeover);
+    drop((takeover, retention));
     // After the last event, and before the store that it reads.
     relay.end().await;
     app.store.close().await

@@ -14,7 +14,8 @@ use std::path::Path;
 use event_payloads::Event;
 use rusqlite::{Connection, params};
 use serde_json::{Value, json};
-use support::Gateway;
+use support::octo::Octo;
+use support::{Gateway, until};
 
 const LAYOUT: &str = include_str!("../../event-store/tests/fixtures/python_layout.sql");
 const EVENTS: &str = include_str!("../../event-payloads/tests/fixtures/old_events.json");
@@ -126,4 +127,36 @@ async fn an_old_installation_opens_lists_streams_and_adds_up() {
     );
     gateway.run_message("New life", "new", None).await;
     gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_removes_what_ended_longer_ago_than_its_settings_say() {
+    let dir = tempfile::tempdir().unwrap();
+    old_installation(&dir.path().join("data"));
+    let config = dir.path().join("config");
+    std::fs::create_dir_all(&config).unwrap();
+    std::fs::write(config.join("octo.toml"), "[storage]\nretention_days = 1\n").unwrap();
+    std::fs::write(dir.path().join(".env"), "OCTOAGENT_LLM_MODE=echo\n").unwrap();
+    let octo = Octo::start(dir.path(), "").await;
+
+    let types = |view: &Value| -> Vec<String> {
+        let events = view["events"].as_array().unwrap().iter();
+        events
+            .map(|event| event["type"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let old = async || octo.get("/api/tasks/01KJN4VZZZ0000000000000000").await;
+    let is_gone = |view: &Value| types(view).last().unwrap() == "TASK_PRUNED";
+    let view = until(old, is_gone).await;
+    assert_eq!(view["task"]["status"], "SUCCEEDED");
+    // It ended when this gateway found it without anybody at work on it.
+    let closed = octo.get("/api/tasks/01KJN4VZZZ0000000000000001").await;
+    assert_eq!(closed["task"]["status"], "FAILED");
+    assert!(!is_gone(&closed), "{closed}");
+    let total = octo.get("/api/costs").await["total"].clone();
+    assert_eq!(
+        (&total["calls"], &total["cost_usd"]),
+        (&json!(4), &json!(0.000_027))
+    );
+    assert_eq!(octo.end().await, Some(0));
 }

@@ -12,6 +12,7 @@ async fn a_server_that_is_killed_again_and_again_and_down_at_the_start_loses_not
     let (mut server, books) = (Server::place(), Books::open().await);
     let relay = Running::start(server.config(), &books.store);
     books.write(4, 2, 25).await;
+    assert_eq!(relay.published(), 0);
     for _ in 0..5 {
         server.up().await;
         let kill = async {
@@ -24,7 +25,7 @@ async fn a_server_that_is_killed_again_and_again_and_down_at_the_start_loses_not
     server.up().await;
     let read = read(&server.context().await, 200 + 5 * 320).await;
     check(&read, &books.log().await);
-    relay.end().await;
+    assert_eq!(relay.end().await, *books.store.head().borrow());
 }
 
 #[tokio::test(flavor = "multi_thread")]

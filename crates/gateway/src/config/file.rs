@@ -58,6 +58,7 @@ pub(super) struct Storage {
     pub artifacts_dir: Option<PathBuf>,
     pub database_url: Option<String>,
     pub lease_s: Option<f64>,
+    pub retention_days: Option<u64>,
     pub payload_max_bytes: Option<u64>,
     pub artifact_inline_bytes: Option<u64>,
 }

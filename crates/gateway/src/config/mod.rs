@@ -106,6 +106,8 @@ pub struct StorageConfig {
     pub database_url: Option<SecretString>,
     /// How long a gateway counts as alive in it after it was last heard of.
     pub lease: Duration,
+    /// How long the events of tasks that have ended are kept; `None` is for ever.
+    pub retention: Option<Duration>,
     /// Longest `response_summary` of an event.
     pub payload_max_bytes: usize,
     /// Artifacts up to this size are kept in the database.

@@ -23,6 +23,8 @@ const DEFAULT_FILE: &str = "config/octo.toml";
 const DEFAULT_PRICES: &str = "config/prices.toml";
 /// Longest time that any setting may ask for: a day.
 const MAX_SECONDS: f64 = 86_400.0;
+/// Longest time that events may be kept before they go: a hundred years.
+const MAX_DAYS: u64 = 36_500;
 const DEFAULT_CALL_TIMEOUT_S: f64 = 30.0;
 
 /// What the command line overrides.
@@ -205,6 +207,7 @@ impl Resolver<'_> {
                 .unwrap_or_else(|| data_dir.join("artifacts")),
             database_url: super::database::url(self.environment, file.database_url.as_deref())?,
             lease: lease(file.lease_s.unwrap_or(15.0))?,
+            retention: retention(file.retention_days.unwrap_or(0))?,
             payload_max_bytes: self.bytes(
                 "OCTOAGENT_EVENT_PAYLOAD_MAX_BYTES",
                 "storage.payload_max_bytes",
@@ -297,6 +300,19 @@ fn lease(value: f64) -> Result<Duration, ConfigError> {
     Err(bad_value("storage.lease_s", &value.to_string(), allowed))
 }
 
+/// No days are no limit.
+fn retention(days: u64) -> Result<Option<Duration>, ConfigError> {
+    if days > MAX_DAYS {
+        let allowed = format!("a whole number of days up to {MAX_DAYS}, or 0 to keep everything");
+        return Err(bad_value(
+            "storage.retention_days",
+            &days.to_string(),
+            &allowed,
+        ));
+    }
+    Ok((days > 0).then(|| Duration::from_secs(days * 86_400)))
+}
+
 fn count(name: &str, value: Option<u64>, default: u64, least: u64) -> Result<usize, ConfigError> {
     let value = value.unwrap_or(default);
     let most = u64::from(u32::MAX);
@@ -386,6 +402,21 @@ mod tests {
                 .to_string()
                 .contains("line 2")
         );
+    }
+
+    #[test]
+    fn events_are_kept_for_ever_or_for_some_days() {
+        let kept = |days: &str| {
+            let config = load(&[], &format!("[storage]\nretention_days = {days}"));
+            config.map(|config| config.storage.retention)
+        };
+        assert_eq!(load(&[], "").unwrap().storage.retention, None);
+        assert_eq!(kept("0").unwrap(), None);
+        assert_eq!(kept("1").unwrap(), Some(Duration::from_secs(86_400)));
+        assert!(kept("36500").is_ok());
+        for value in ["36501", "-1", "0.5", "\"90d\""] {
+            assert!(kept(value).is_err(), "{value}");
+        }
     }
 
     #[test]

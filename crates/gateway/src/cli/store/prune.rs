@@ -1,5 +1,7 @@
 //! `octo store prune`
 
+use std::time::Duration;
+
 use clap::Args;
 use event_payloads::Timestamp;
 use event_store::{Clock, EventStore, Progress, Pruned, SystemClock};
@@ -12,6 +14,7 @@ use super::watch::watch;
 use crate::cli::{Exit, output};
 use crate::config::Config;
 use crate::http::parse_cost_query;
+use crate::retention::ago;
 
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
@@ -39,15 +42,16 @@ of octo costs; and a TASK_PRUNED event that says what was there and ties the has
 not ended, or that have an open call, are left alone.
 
 There is no way back: octo store backup first. A gateway on SQLite has to be stopped, but for --dry-run: one process \
-writes to a file. In Postgres it works beside running gateways, some tasks at a time.
+writes to a file. In Postgres it works beside running gateways, some tasks at a time. With storage.retention_days in \
+config/octo.toml a gateway does it by itself, every day, without being stopped.
 
 Examples:
   octo store prune --before 90d --dry-run
   octo store prune --before 2026-01-01 --yes
   octo store prune --before 2026-01-01T12:00:00+01:00";
 
-/// Microseconds.
-const DAY: i64 = 86_400_000_000;
+/// Seconds.
+const DAY: u64 = 86_400;
 
 #[derive(Serialize)]
 struct Done {
@@ -140,7 +144,7 @@ fn shown(pruned: &Pruned, before: Timestamp) -> String {
 fn moment(text: &str, now: Timestamp) -> Result<Timestamp, StoreCommandError> {
     let before = match text.strip_suffix('d').map(str::parse::<u32>) {
         Some(Ok(days)) => {
-            Timestamp::from_unix_micros(now.unix_micros().saturating_sub(i64::from(days) * DAY))
+            ago(now, Duration::from_secs(u64::from(days) * DAY))
         }
         _ => parse_cost_query(Some(text), None, None)
             .ok()

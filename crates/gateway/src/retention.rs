@@ -1,0 +1,169 @@
+//! Once a day, removes the events of tasks that ended so long ago that the settings let them go. What they cost
+//! stays.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use event_payloads::Timestamp;
+use event_relay::NatsRelay;
+use event_store::{Clock, LogQuery, Progress, StoreError, SystemClock};
+use tokio::task::JoinSet;
+
+use crate::app::App;
+
+/// From one look to the next.
+const DAY: Duration = Duration::from_secs(86_400);
+/// The same where something went wrong, or what should go has to wait.
+const HOUR: Duration = Duration::from_secs(3_600);
+/// For NATS to say what it has, before the first look.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Looks at the start and every day, while the gateway runs. Stops when dropped: it removes some tasks at a
+/// time, each whole or not at all.
+#[derive(Debug)]
+pub(crate) struct Retention {
+    _running: JoinSet<()>,
+}
+
+impl Retention {
+    /// Does nothing where the settings keep everything. What `nats` has yet to publish stays.
+    pub(crate) fn start(app: &App, nats: Option<Arc<NatsRelay>>) -> Self {
+        let mut running = JoinSet::new();
+        if let Some(kept) = app.config.storage.retention {
+            let app = app.clone();
+            running.spawn(async move {
+                let closing = app.closing.clone();
+                let daily = prune_daily(&app, kept, nats.as_deref());
+                let _ = closing.run_until_cancelled(daily).await;
+            });
+        }
+        Self { _running: running }
+    }
+}
+
+async fn prune_daily(app: &App, kept: Duration, nats: Option<&NatsRelay>) {
+    if nats.is_some() {
+        tokio::time::sleep(MINUTE).await;
+    }
+    loop {
+        let all = prune(app, kept, nats).await.unwrap_or_else(|error| {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "cannot remove the events of tasks that ended long ago, trying again in an hour"
+            );
+            false
+        });
+        tokio::time::sleep(if all { DAY } else { HOUR }).await;
+    }
+}
+
+/// False if some of what should go has to wait for NATS.
+async fn prune(app: &App, kept: Duration, nats: Option<&NatsRelay>) -> Result<bool, StoreError> {
+    let due = ago(SystemClock.now(), kept);
+    let waits = match nats {
+        Some(nats) => first_unpublished(app, nats).await?,
+        None => None,
+    };
+    // The clock may have jumped back since: no event of what goes is to stand behind one that waits.
+    let before = waits.map_or(due, |waits| due.min(ago(waits, HOUR)));
+    let pruned = app.store.prune(before, &Progress::default()).await?;
+    if pruned.tasks > 0 {
+        tracing::info!(
+            %before,
+            tasks = pruned.tasks,
+            events = pruned.events,
+            calls = pruned.calls,
+            artifacts = pruned.artifacts,
+            "removed the events of tasks that ended long ago"
+        );
+    }
+    if before < due {
+        tracing::warn!("events wait for NATS, so those of tasks that ended long ago are kept");
+    }
+    Ok(before == due)
+}
+
+/// When the first event happened that NATS has not got.
+async fn first_unpublished(app: &App, nats: &NatsRelay) -> Result<Option<Timestamp>, StoreError> {
+    let query = LogQuery {
+        after: nats.published(),
+        types: Vec::new(),
+        limit: 1,
+    };
+    let page = app.store.log(query).await?;
+    Ok(page.events.first().map(|logged| logged.event.ts))
+}
+
+/// A moment so long before another.
+pub(crate) fn ago(now: Timestamp, time: Duration) -> Timestamp {
+    let micros = i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+    Timestamp::from_unix_micros(now.unix_micros().saturating_sub(micros))
+}
+
+#[cfg(test)]
+mod tests {
+    use event_payloads::{Actor, Payload, StateTransition, TaskCreated, TaskId, TaskStatus};
+    use event_relay::NatsConfig;
+    use event_store::{Commit, NewEvent};
+
+    use super::*;
+    use crate::config::{Config, Environment, Overrides};
+
+    async fn app(data: &tempfile::TempDir) -> App {
+        let folder = data.path().display().to_string();
+        let settings = [
+            ("OCTOAGENT_DATA_DIR", folder),
+            ("OCTOAGENT_LLM_MODE", "echo".to_owned()),
+        ];
+        let environment = Environment::of_pairs(settings);
+        let config = Config::load(&environment, &Overrides::default()).unwrap();
+        App::start(config).await.unwrap()
+    }
+
+    fn moves(from_status: TaskStatus, to_status: TaskStatus) -> NewEvent {
+        let transition = StateTransition {
+            from_status,
+            to_status,
+            reason: String::new(),
+        };
+        NewEvent::new(Actor::System, Payload::StateTransition(transition))
+    }
+
+    async fn ended_task(app: &App) -> TaskId {
+        let task_id: TaskId = "ended".parse().unwrap();
+        let created = TaskCreated {
+            title: "Hi".to_owned(),
+            thread_id: "default".to_owned(),
+            scope_id: "chat:web:default".to_owned(),
+            channel: "web".to_owned(),
+            sender_id: "owner".to_owned(),
+            risk_level: "low".to_owned(),
+        };
+        let commit = Commit::new(task_id.clone())
+            .event(NewEvent::new(Actor::System, Payload::TaskCreated(created)))
+            .event(moves(TaskStatus::Created, TaskStatus::Running))
+            .event(moves(TaskStatus::Running, TaskStatus::Succeeded));
+        app.store.append(commit).await.unwrap();
+        task_id
+    }
+
+    #[tokio::test]
+    async fn what_nats_has_not_got_stays_however_old_it_is() {
+        let data = tempfile::tempdir().unwrap();
+        let app = app(&data).await;
+        let task_id = ended_task(&app).await;
+        let count = async || app.store.events(&task_id, 0, 100).await.unwrap().len();
+        let config = NatsConfig::new("nats://127.0.0.1:1").unwrap();
+        let nats = NatsRelay::new(config, app.store.clone());
+        assert!(!prune(&app, Duration::ZERO, Some(&nats)).await.unwrap());
+        assert_eq!(count().await, 3);
+        assert!(prune(&app, Duration::ZERO, None).await.unwrap());
+        assert_eq!(
+            count().await,
+            2,
+            "its first event and what says that the others are gone"
+        );
+        assert!(prune(&app, DAY, None).await.unwrap());
+        app.store.close().await.unwrap();
+    }
+}
