@@ -106,11 +106,11 @@ pub(crate) fn tasks_by_status() -> String {
     )
 }
 
-/// The words of the states that end a task, for `IN (…)`.
-pub(crate) fn terminal_states() -> String {
+/// The words of the states that end a task, or of the others, for `IN (…)`.
+pub(crate) fn states(are_terminal: bool) -> String {
     let words = TaskStatus::ALL
         .into_iter()
-        .filter(|status| status.is_terminal())
+        .filter(|status| status.is_terminal() == are_terminal)
         .map(|status| format!("'{status}'"));
     words.collect::<Vec<_>>().join(", ")
 }
@@ -190,7 +190,7 @@ pub(crate) fn prunable() -> String {
            AND NOT EXISTS (SELECT 1 FROM events
                            WHERE events.task_id = going.task_id AND task_seq <= kept
                              AND type = 'ARTIFACT_CREATED')",
-        terminal_states(),
+        states(true),
         of("model_calls"),
         of("artifacts"),
     )

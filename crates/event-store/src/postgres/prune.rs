@@ -75,7 +75,7 @@ async fn candidates(
            AND (created_at, task_id) > ($2, $3)
          ORDER BY created_at, task_id LIMIT {TASKS}",
         sql::TASK_COLUMNS,
-        sql::terminal_states()
+        sql::states(true)
     );
     let before = before.to_string();
     let found = tx.query(&sql, &[&before, created_at, task_id]).await?;

@@ -54,11 +54,11 @@ pub(crate) fn tasks(conn: &Connection, query: TaskQuery) -> Result<Vec<Task>, Fa
 /// Calls without an end and tasks in no terminal state whose first event stands at or before a position.
 pub(crate) fn orphans(conn: &Connection, until: u64) -> Result<Orphans, Failure> {
     let tasks = format!(
-        "SELECT {TASK_COLUMNS} FROM tasks WHERE status NOT IN ({})
+        "SELECT {TASK_COLUMNS} FROM tasks WHERE status IN ({})
            AND coalesce((SELECT position FROM events
                          WHERE events.task_id = tasks.task_id ORDER BY task_seq LIMIT 1), 0) <= ?1
          ORDER BY created_at, task_id",
-        sql::terminal_states()
+        sql::states(false)
     );
     let calls = format!(
         "SELECT {OPEN_COLUMNS} FROM model_calls WHERE status = 'started'

@@ -11,7 +11,10 @@ use crate::{Rebuilt, StoreError};
 
 /// The layout that this version reads and writes, in `PRAGMA user_version`. Databases that the
 /// Python version made say 0, as new files do.
-pub(crate) const LAYOUT: i64 = 8;
+pub(crate) const LAYOUT: i64 = 9;
+
+/// The last layout that projections changed with: from an older one, they are computed anew.
+const PROJECTED: i64 = 8;
 
 /// The layout of existing installations: never renamed, never dropped, so that their own queries
 /// keep working.
@@ -150,6 +153,12 @@ CREATE TABLE cost_sums (
 ) WITHOUT ROWID;
 ";
 
+/// Tasks of a status by their creation: else the newest hundred of a million were found by sorting all of them.
+const NEWEST_OF_STATUS: &str = "
+DROP INDEX IF EXISTS idx_tasks_status;
+CREATE INDEX idx_tasks_status ON tasks(status, created_at, task_id);
+";
+
 /// The layout that a database has.
 pub(crate) fn layout(conn: &Connection) -> Result<i64, Failure> {
     let found = conn.query_row("PRAGMA user_version", [], |row| row.get(0))?;
@@ -164,7 +173,7 @@ pub(crate) fn layout(conn: &Connection) -> Result<i64, Failure> {
 }
 
 /// The steps from one layout to the next.
-const STEPS: [&[&str]; 8] = [
+const STEPS: [&[&str]; 9] = [
     &[BASE],
     &[CALLS],
     &[ESTIMATED],
@@ -176,6 +185,7 @@ const STEPS: [&[&str]; 8] = [
     &[],
     // And those by alias and category, and by model and provider.
     &[],
+    &[NEWEST_OF_STATUS],
 ];
 
 /// Brings a database to today's layout, and events that another program wrote into the log; says what it
@@ -189,7 +199,7 @@ pub(crate) fn migrate(conn: &mut Connection, path: &Path) -> Result<Option<Rebui
     }
     tx.pragma_update(None, "user_version", LAYOUT)?;
     let adopted = adopt::strangers(&tx)?;
-    let rebuilt = if found < LAYOUT || adopted > 0 {
+    let rebuilt = if found < PROJECTED || adopted > 0 {
         Some(rebuild::calls(&tx)?)
     } else {
         None
@@ -205,4 +215,34 @@ pub(crate) fn migrate(conn: &mut Connection, path: &Path) -> Result<Option<Rebui
         );
     }
     Ok(rebuilt)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_index_is_made_without_computing_everything_anew() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        migrate(&mut conn, "memory".as_ref()).unwrap();
+        let mut from = |layout: i64| {
+            let older = format!(
+                "PRAGMA user_version = {layout}; DROP INDEX idx_tasks_status;
+                 CREATE INDEX idx_tasks_status ON tasks(status);"
+            );
+            conn.execute_batch(&older).unwrap();
+            let rebuilt = migrate(&mut conn, "memory".as_ref()).unwrap();
+            let index: String = conn
+                .query_row(
+                    "SELECT sql FROM sqlite_schema WHERE name = 'idx_tasks_status'",
+                    [],
+                    |row| row.get(0),
+                )
+                .unwrap();
+            assert!(index.contains("created_at"), "{index}");
+            rebuilt.is_some()
+        };
+        assert!(!from(PROJECTED));
+        assert!(from(PROJECTED - 1));
+    }
 }
