@@ -181,11 +181,13 @@ impl Connector {
             }
             // What is acknowledged is on disk, whatever the server's default; a stricter one stays.
             // The look-ups are all by keys: a plan that was made while a table was small, or before
-            // anybody counted its rows, must not go over the whole of it later.
+            // anybody counted its rows, must not go over the whole of it later, nor start processes for some
+            // rows of it.
             Purpose::Writing | Purpose::Repairing => sql.push_str(
                 "SELECT set_config('synchronous_commit', 'on', false)
                      WHERE current_setting('synchronous_commit') IN ('off', 'local');
-                 SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;",
+                 SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
+                 SET enable_bitmapscan = off; SET max_parallel_workers_per_gather = 0;",
             ),
         }
         sql

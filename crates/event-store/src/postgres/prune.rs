@@ -21,8 +21,8 @@ use crate::rows::{self, Row as _};
 use crate::sql::{self, CALL_COLUMNS, EVENT_COLUMNS};
 use crate::{Clock, Pruned, Task};
 
-/// How many tasks one transaction looks at.
-const TASKS: i64 = 100;
+/// How many tasks one transaction looks at: some milliseconds, in which no commit is recorded.
+const TASKS: i64 = 25;
 
 /// Where the next part of the work goes on: after the task that was created then.
 pub(crate) type Place = (String, String);
@@ -63,7 +63,8 @@ pub(crate) async fn some(
     Ok(part)
 }
 
-/// Tasks that ended before a moment, by their creation. A row that can not be read stays.
+/// Tasks that ended before a moment, by their creation. A row that can not be read stays. What is added to the status
+/// keeps the server from looking them up by it: it would sort nearly all tasks for each part of the work.
 async fn candidates(
     tx: &Transaction<'_>,
     before: Timestamp,
@@ -71,7 +72,7 @@ async fn candidates(
 ) -> Result<(Part, Vec<Task>), Failure> {
     let sql = format!(
         "SELECT {} FROM tasks
-         WHERE created_at < $1 AND updated_at < $1 AND status IN ({})
+         WHERE created_at < $1 AND updated_at < $1 AND (status || '') IN ({})
            AND (created_at, task_id) > ($2, $3)
          ORDER BY created_at, task_id LIMIT {TASKS}",
         sql::TASK_COLUMNS,

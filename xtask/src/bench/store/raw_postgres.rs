@@ -65,7 +65,8 @@ impl Raw {
         // As the store's own: else a plan that was made for an empty table reads all of a full one.
         client
             .batch_execute(
-                "SET jit = off; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off",
+                "SET jit = off; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
+                 SET enable_bitmapscan = off; SET max_parallel_workers_per_gather = 0",
             )
             .await?;
         Ok(Self {
