@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -58,6 +59,16 @@ impl Timestamp {
             u8::from(date.month()),
             date.day()
         )
+    }
+}
+
+/// A moment so long before; the earliest there is, where that would be before it.
+impl std::ops::Sub<Duration> for Timestamp {
+    type Output = Self;
+
+    fn sub(self, time: Duration) -> Self {
+        let micros = i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+        Self::from_unix_micros(self.unix_micros().saturating_sub(micros))
     }
 }
 
@@ -142,6 +153,21 @@ impl JsonSchema for Timestamp {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_time_before_is_taken_away_to_the_microsecond() {
+        let day = Duration::from_secs(86_400);
+        let moment: Timestamp = "2026-03-01T00:00:00.000001Z".parse().unwrap();
+        assert_eq!(
+            (moment - day).to_string(),
+            "2026-02-28T00:00:00.000001+00:00"
+        );
+        assert_eq!(
+            moment - Duration::from_micros(1),
+            "2026-03-01T00:00:00Z".parse().unwrap()
+        );
+        assert!(moment - Duration::MAX < moment);
+    }
 
     #[test]
     fn what_python_writes_is_read_and_printed_the_same() {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// How far the stream has come, written by the one who publishes, read by the one who tells.
+/// How far the stream has come, written by the one who publishes, read by everybody else.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     position: AtomicU64,

@@ -115,6 +115,27 @@ pub(crate) fn states(are_terminal: bool) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
+/// Where tasks stand that ended before a moment and were not pruned since. Takes the moment, the place after which
+/// they are looked for, and the number of rows.
+///
+/// What is added to the status keeps a database from looking them up by it: it would sort nearly all tasks.
+pub(crate) fn to_prune() -> String {
+    format!(
+        "SELECT created_at, task_id FROM tasks
+         WHERE created_at < $1 AND updated_at < $1 AND (status || '') IN ({})
+           AND (created_at, task_id) > ($2, $3)
+           AND NOT EXISTS (SELECT 1 FROM events WHERE events.task_id = tasks.task_id
+                             AND task_seq = tasks.last_seq AND type = 'TASK_PRUNED')
+         ORDER BY created_at, task_id LIMIT $4",
+        states(true)
+    )
+}
+
+/// The condition that a task ended before a moment, which is the second parameter.
+pub(crate) fn ended_before() -> String {
+    format!("updated_at < $2 AND status IN ({})", states(true))
+}
+
 /// Takes a task, a position in it and the number of rows.
 pub(crate) fn events() -> String {
     format!(

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use event_payloads::Timestamp;
 use event_relay::NatsRelay;
-use event_store::{Clock, LogQuery, Progress, StoreError, SystemClock};
+use event_store::{Clock, EventStore, LogQuery, Progress, StoreError, SystemClock};
 use tokio::task::JoinSet;
 
 use crate::app::App;
@@ -46,26 +46,33 @@ async fn prune_daily(app: &App, kept: Duration, nats: Option<&NatsRelay>) {
         tokio::time::sleep(MINUTE).await;
     }
     loop {
-        let all = prune(app, kept, nats).await.unwrap_or_else(|error| {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "cannot remove the events of tasks that ended long ago, trying again in an hour"
-            );
-            false
-        });
+        let all = prune(app, kept, nats, SystemClock.now())
+            .await
+            .unwrap_or_else(|error| {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "cannot remove the events of tasks that ended long ago, trying again in an hour"
+                );
+                false
+            });
         tokio::time::sleep(if all { DAY } else { HOUR }).await;
     }
 }
 
-/// False if some of what should go has to wait for NATS.
-async fn prune(app: &App, kept: Duration, nats: Option<&NatsRelay>) -> Result<bool, StoreError> {
-    let due = ago(SystemClock.now(), kept);
+/// Removes what ended so long before now. False if some of it has to wait for NATS.
+async fn prune(
+    app: &App,
+    kept: Duration,
+    nats: Option<&NatsRelay>,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let due = now - kept;
     let waits = match nats {
-        Some(nats) => first_unpublished(app, nats).await?,
+        Some(nats) => first_after(app.store.as_ref(), nats.published()).await?,
         None => None,
     };
     // The clock may have jumped back since: no event of what goes is to stand behind one that waits.
-    let before = waits.map_or(due, |waits| due.min(ago(waits, HOUR)));
+    let before = waits.map_or(due, |waits| due.min(waits - HOUR));
     let pruned = app.store.prune(before, &Progress::default()).await?;
     if pruned.tasks > 0 {
         tracing::info!(
@@ -78,26 +85,32 @@ async fn prune(app: &App, kept: Duration, nats: Option<&NatsRelay>) -> Result<bo
         );
     }
     if before < due {
-        tracing::warn!("events wait for NATS, so those of tasks that ended long ago are kept");
+        tracing::warn!(%before, "nothing that ended later is removed before NATS has all events");
     }
     Ok(before == due)
 }
 
-/// When the first event happened that NATS has not got.
-async fn first_unpublished(app: &App, nats: &NatsRelay) -> Result<Option<Timestamp>, StoreError> {
-    let query = LogQuery {
-        after: nats.published(),
-        types: Vec::new(),
-        limit: 1,
-    };
-    let page = app.store.log(query).await?;
-    Ok(page.events.first().map(|logged| logged.event.ts))
-}
-
-/// A moment so long before another.
-pub(crate) fn ago(now: Timestamp, time: Duration) -> Timestamp {
-    let micros = i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
-    Timestamp::from_unix_micros(now.unix_micros().saturating_sub(micros))
+/// When the first event after a position happened.
+async fn first_after(
+    store: &dyn EventStore,
+    mut after: u64,
+) -> Result<Option<Timestamp>, StoreError> {
+    loop {
+        let types = Vec::new();
+        let page = store
+            .log(LogQuery {
+                after,
+                types,
+                limit: 1,
+            })
+            .await?;
+        match page.events.first() {
+            Some(first) => return Ok(Some(first.event.ts)),
+            None if page.caught_up => return Ok(None),
+            // Only such as nobody can read.
+            None => after = page.next,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -155,15 +168,18 @@ mod tests {
         let count = async || app.store.events(&task_id, 0, 100).await.unwrap().len();
         let config = NatsConfig::new("nats://127.0.0.1:1").unwrap();
         let nats = NatsRelay::new(config, app.store.clone());
-        assert!(!prune(&app, Duration::ZERO, Some(&nats)).await.unwrap());
+        let two_days = 2 * 86_400_000_000;
+        let now = Timestamp::from_unix_micros(SystemClock.now().unix_micros() + two_days);
+        assert!(!prune(&app, DAY, Some(&nats), now).await.unwrap());
         assert_eq!(count().await, 3);
-        assert!(prune(&app, Duration::ZERO, None).await.unwrap());
+        assert!(prune(&app, 3 * DAY, None, now).await.unwrap());
+        assert_eq!(count().await, 3);
+        assert!(prune(&app, DAY, None, now).await.unwrap());
         assert_eq!(
             count().await,
             2,
             "its first event and what says that the others are gone"
         );
-        assert!(prune(&app, DAY, None).await.unwrap());
         app.store.close().await.unwrap();
     }
 }

@@ -14,6 +14,12 @@ use crate::prepared::PreparedEvent;
 use crate::rows::{from_sql, to_sql};
 use crate::{Clock, NewEvent, StoreError};
 
+/// How many tasks one transaction prunes: it takes some milliseconds, in which no commit is recorded.
+pub(crate) const TASKS: i64 = 25;
+
+/// Where a task stands among all: when it was created, and its name. The work goes on after it.
+pub(crate) type Place = (String, String);
+
 /// A task as it is before its events are removed.
 pub(crate) struct Candidate<'a> {
     pub(crate) task_id: &'a TaskId,

@@ -181,8 +181,8 @@ impl Connector {
             }
             // What is acknowledged is on disk, whatever the server's default; a stricter one stays.
             // The look-ups are all by keys: a plan that was made while a table was small, or before
-            // anybody counted its rows, must not go over the whole of it later, nor start processes for some
-            // rows of it.
+            // anybody counted its rows, must not go over the whole of it later, nor sort what an index has in
+            // order, nor start processes for some rows.
             Purpose::Writing | Purpose::Repairing => sql.push_str(
                 "SELECT set_config('synchronous_commit', 'on', false)
                      WHERE current_setting('synchronous_commit') IN ('off', 'local');

@@ -40,6 +40,7 @@ use pool::Readers;
 use repair::{Kept, Repairer};
 use writer::{Append, Job};
 
+use crate::books::prune::Place;
 use crate::books::stamp::Stamped;
 use crate::live::Hub;
 use crate::prepared::{ArtifactLimits, Prepared, look_over};
@@ -298,10 +299,15 @@ impl EventStore for PostgresStore {
         let told = |failure: failure::Failure| failure.told(self.connector.server());
         let mut repairer = Repairer::open(&self.connector).await.map_err(told)?;
         let mut pruned = Pruned::default();
-        let mut place = prune::Place::default();
+        let mut place = Place::default();
         loop {
+            let tasks = prune::candidates(&self.readers, before, &place).await?;
+            let Some(last) = tasks.last().cloned() else {
+                return Ok(pruned);
+            };
+            place = last;
             let (own, clock) = (&self.lease.gateway_id, self.clock.as_ref());
-            let part = Box::pin(prune::some(&mut repairer, own, before, &place, clock));
+            let part = Box::pin(prune::some(&mut repairer, own, before, &tasks, clock));
             let part = part.await.map_err(told)?;
             for event in part.events {
                 self.hub.publish_one(event);
@@ -309,10 +315,6 @@ impl EventStore for PostgresStore {
             self.hub.reach(part.head);
             pruned.add(part.pruned);
             progress.add(part.pruned.events);
-            match part.next {
-                Some(next) => place = next,
-                None => return Ok(pruned),
-            }
         }
     }
 

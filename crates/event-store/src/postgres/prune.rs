@@ -1,97 +1,104 @@
 //! Removes the events of tasks that ended long ago.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use event_payloads::{Event, TaskId, Timestamp};
-use tokio_postgres::Transaction;
+use tokio_postgres::{Row, Transaction};
 
+use super::connect::Conn;
 use super::facts::LOCK;
 use super::failure::Failure;
 use super::feed::tell;
 use super::pipeline;
+use super::pool::Readers;
 use super::records::head;
 use super::repair::Repairer;
 use super::statements::{ANY, Writing};
 use super::write;
-use crate::books::call::CallRow;
-use crate::books::chain::StoredEvent;
-use crate::books::prune::{Candidate, Pruning};
+use crate::books::prune::{Candidate, Place, Pruning, TASKS};
 use crate::id::Monotonic;
 use crate::rows::{self, Row as _};
-use crate::sql::{self, CALL_COLUMNS, EVENT_COLUMNS};
-use crate::{Clock, Pruned, Task};
+use crate::sql::{self, CALL_COLUMNS, EVENT_COLUMNS, TASK_COLUMNS};
+use crate::{Clock, Pruned, StoreError, Task};
 
-/// How many tasks one transaction looks at: some milliseconds, in which no commit is recorded.
-const TASKS: i64 = 25;
-
-/// Where the next part of the work goes on: after the task that was created then.
-pub(crate) type Place = (String, String);
+/// The longest that one transaction may take.
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// What was done in one transaction.
 #[derive(Debug, Default)]
 pub(crate) struct Part {
     pub(crate) pruned: Pruned,
-    /// `None` if there is no more.
-    pub(crate) next: Option<Place>,
     /// The tombstones, to be told to followers.
     pub(crate) events: Vec<Event>,
     /// The position of the log's last event.
     pub(crate) head: u64,
 }
 
-/// Looks at some tasks after a place, and prunes those that ended before a moment.
+/// Looks for some tasks after a place that ended before a moment. Only reads: among a million it takes its time.
+pub(crate) async fn candidates(
+    readers: &Readers,
+    before: Timestamp,
+    (created_at, task_id): &Place,
+) -> Result<Vec<Place>, StoreError> {
+    let before = before.to_string();
+    let found = readers
+        .query(&sql::to_prune(), &[&before, created_at, task_id, &TASKS])
+        .await?;
+    let text = |row: &Row, column| row.text(column).unwrap_or_default();
+    let places = found.iter();
+    Ok(places
+        .map(|row| (text(row, "created_at"), text(row, "task_id")))
+        .collect())
+}
+
+/// Prunes tasks, unless one has not ended before that moment any more. One of which a row can not be read stays.
 pub(crate) async fn some(
     repairer: &mut Repairer,
     gateway_id: &str,
     before: Timestamp,
-    after: &Place,
+    tasks: &[Place],
     clock: &dyn Clock,
 ) -> Result<Part, Failure> {
-    let tx = repairer.conn.client.transaction().await?;
-    tx.batch_execute(LOCK).await?;
-    let from = head(&tx).await?;
-    let (mut part, tasks) = candidates(&tx, before, after).await?;
-    part.head = from;
-    let prunings = plan(&tx, before, &tasks, &mut part, clock).await?;
-    remove(&tx, &repairer.writing, &prunings).await?;
-    tx.batch_execute(&tell(gateway_id, from, part.head)).await?;
-    tx.commit().await?;
-    part.events = prunings
-        .into_iter()
-        .map(|(task_id, each)| each.stamp.event(task_id, each.tombstone.body))
-        .collect();
-    Ok(part)
+    let part = async {
+        let tx = repairer.conn.client.transaction().await?;
+        tx.batch_execute(LOCK).await?;
+        let from = head(&tx).await?;
+        let tasks = ended(&tx, before, tasks).await?;
+        let mut part = Part {
+            head: from,
+            ..Part::default()
+        };
+        let prunings = plan(&tx, before, &tasks, &mut part, clock).await?;
+        if prunings.is_empty() {
+            return Ok(part);
+        }
+        remove(&tx, &repairer.writing, &prunings).await?;
+        tx.batch_execute(&tell(gateway_id, from, part.head)).await?;
+        tx.commit().await?;
+        part.events = prunings
+            .into_iter()
+            .map(|(task_id, each)| each.stamp.event(task_id, each.tombstone.body))
+            .collect();
+        Ok(part)
+    };
+    Conn::within(LIMIT, Box::pin(part)).await
 }
 
-/// Tasks that ended before a moment, by their creation. A row that can not be read stays. What is added to the status
-/// keeps the server from looking them up by it: it would sort nearly all tasks for each part of the work.
-async fn candidates(
+/// Those of some tasks that ended before a moment, in their order.
+async fn ended(
     tx: &Transaction<'_>,
     before: Timestamp,
-    (created_at, task_id): &Place,
-) -> Result<(Part, Vec<Task>), Failure> {
+    tasks: &[Place],
+) -> Result<Vec<Task>, Failure> {
+    let ids: Vec<&str> = tasks.iter().map(|(_, task_id)| task_id.as_str()).collect();
     let sql = format!(
-        "SELECT {} FROM tasks
-         WHERE created_at < $1 AND updated_at < $1 AND (status || '') IN ({})
-           AND (created_at, task_id) > ($2, $3)
-         ORDER BY created_at, task_id LIMIT {TASKS}",
-        sql::TASK_COLUMNS,
-        sql::states(true)
+        "SELECT {TASK_COLUMNS} FROM tasks WHERE task_id = ANY($1) AND {}
+         ORDER BY created_at, task_id",
+        sql::ended_before()
     );
-    let before = before.to_string();
-    let found = tx.query(&sql, &[&before, created_at, task_id]).await?;
-    let mut part = Part::default();
-    if found.len() == usize::try_from(TASKS).unwrap_or(usize::MAX) {
-        part.next = found.last().map(|row| {
-            let text = |column| row.text(column).unwrap_or_default();
-            (text("created_at"), text("task_id"))
-        });
-    }
-    let tasks = found
-        .iter()
-        .filter_map(|row| rows::task(row).ok())
-        .collect();
-    Ok((part, tasks))
+    let found = tx.query(&sql, &[&ids, &before.to_string()]).await?;
+    Ok(rows::readable(found.iter().map(rows::task).collect()))
 }
 
 /// What is to be done with each task.
@@ -103,32 +110,47 @@ async fn plan(
     clock: &dyn Clock,
 ) -> Result<Vec<(TaskId, Pruning)>, Failure> {
     let ids: Vec<&str> = tasks.iter().map(|task| task.task_id.as_str()).collect();
-    let mut events = events(tx, &ids).await?;
-    let mut calls = calls(tx, &ids).await?;
+    let events = of_tasks(tx, "events", EVENT_COLUMNS, &ids).await?;
+    let calls = of_tasks(tx, "model_calls", CALL_COLUMNS, &ids).await?;
     let artifacts = artifacts(tx, &ids).await?;
     // The others' identifiers are not known here: they need not sort after one another.
     let mut ulids = Monotonic::default();
     let mut prunings = Vec::new();
     for task in tasks {
         let id = task.task_id.as_str();
-        let events = events.remove(id).unwrap_or_default();
-        let calls = calls.remove(id).unwrap_or_default();
-        let artifacts = artifacts.get(id).copied().unwrap_or_default();
-        let candidate = Candidate {
-            task_id: &task.task_id,
-            status: task.status,
-            events: &events,
-            calls: &calls,
-            artifacts,
+        let (events, calls) = (events.get(id), calls.get(id));
+        let all = || -> Result<_, StoreError> {
+            let events = events.into_iter().flatten().map(rows::stored_event);
+            let calls = calls.into_iter().flatten().map(rows::call);
+            Ok((
+                events.collect::<Result<Vec<_>, _>>()?,
+                calls.collect::<Result<Vec<_>, _>>()?,
+            ))
         };
-        let Some(pruning) = candidate.prune(before, part.head + 1, &mut ulids, clock)? else {
-            continue;
+        let artifacts = artifacts.get(id).copied().unwrap_or_default();
+        let pruning = all().and_then(|(events, calls)| {
+            let candidate = Candidate {
+                task_id: &task.task_id,
+                status: task.status,
+                events: &events,
+                calls: &calls,
+                artifacts,
+            };
+            candidate.prune(before, part.head + 1, &mut ulids, clock)
+        });
+        let pruning = match pruning {
+            Ok(Some(pruning)) => pruning,
+            Ok(None) => continue,
+            Err(error) => {
+                tracing::warn!(%error, "not pruned");
+                continue;
+            }
         };
         part.head += 1;
         part.pruned.add(Pruned {
             tasks: 1,
             events: rows::from_sql(pruning.last_seq - pruning.first_seq + 1),
-            calls: u64::try_from(calls.len()).unwrap_or(u64::MAX),
+            calls: u64::try_from(calls.map_or(0, Vec::len)).unwrap_or(u64::MAX),
             artifacts,
         });
         prunings.push((task.task_id.clone(), pruning));
@@ -136,34 +158,19 @@ async fn plan(
     Ok(prunings)
 }
 
-async fn events(
+/// The rows of some tasks in a table, in the order of each task.
+async fn of_tasks(
     tx: &Transaction<'_>,
+    table: &str,
+    columns: &str,
     ids: &[&str],
-) -> Result<HashMap<String, Vec<StoredEvent>>, Failure> {
-    let sql = format!(
-        "SELECT {EVENT_COLUMNS} FROM events WHERE task_id = ANY($1) ORDER BY task_id, task_seq"
-    );
-    let mut all: HashMap<String, Vec<StoredEvent>> = HashMap::new();
+) -> Result<HashMap<String, Vec<Row>>, Failure> {
+    let sql =
+        format!("SELECT {columns} FROM {table} WHERE task_id = ANY($1) ORDER BY task_id, task_seq");
+    let mut all: HashMap<String, Vec<Row>> = HashMap::new();
     for row in tx.query(&sql, &[&ids]).await? {
-        let event = rows::stored_event(&row)?;
-        all.entry(event.task_id.clone()).or_default().push(event);
-    }
-    Ok(all)
-}
-
-async fn calls(
-    tx: &Transaction<'_>,
-    ids: &[&str],
-) -> Result<HashMap<String, Vec<CallRow>>, Failure> {
-    let sql = format!(
-        "SELECT {CALL_COLUMNS} FROM model_calls WHERE task_id = ANY($1) ORDER BY task_id, task_seq"
-    );
-    let mut all: HashMap<String, Vec<CallRow>> = HashMap::new();
-    for row in tx.query(&sql, &[&ids]).await? {
-        let call = rows::call(&row)?;
-        all.entry(call.call.task_id.to_string())
-            .or_default()
-            .push(call);
+        let task_id = row.try_get("task_id")?;
+        all.entry(task_id).or_default().push(row);
     }
     Ok(all)
 }
@@ -184,9 +191,6 @@ async fn remove(
     writing: &Writing,
     prunings: &[(TaskId, Pruning)],
 ) -> Result<(), Failure> {
-    if prunings.is_empty() {
-        return Ok(());
-    }
     let ids: Vec<&str> = prunings.iter().map(|(id, _)| id.as_str()).collect();
     let first: Vec<i64> = prunings.iter().map(|(_, each)| each.first_seq).collect();
     let last: Vec<i64> = prunings.iter().map(|(_, each)| each.last_seq).collect();

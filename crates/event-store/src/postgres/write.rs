@@ -158,6 +158,9 @@ fn requester(created: Option<&event_payloads::TaskCreated>) -> String {
     json.unwrap_or_else(|| "{}".to_owned())
 }
 
+/// Which pointer is to the latest event.
+const LATEST: &str = "latest_event_id";
+
 /// The pointers of a task with its latest event; what else they hold stays.
 pub(crate) fn with_latest(before: Option<&String>, task: &TaskRow) -> String {
     let before = before.map_or("{}", String::as_str);
@@ -175,12 +178,13 @@ pub(crate) fn with_latest(before: Option<&String>, task: &TaskRow) -> String {
     serde_json::Value::Object(pointers).to_string()
 }
 
-const LATEST: &str = "latest_event_id";
-
 /// True for pointers as we write them, to the latest event alone: nearly all are such, and each commit has some.
 fn hold_no_more(pointers: &str) -> bool {
-    let latest = pointers.strip_prefix(r#"{"latest_event_id":""#);
-    let latest = latest.and_then(|rest| rest.strip_suffix(r#""}"#));
+    let latest = pointers
+        .strip_prefix("{\"")
+        .and_then(|rest| rest.strip_prefix(LATEST))
+        .and_then(|rest| rest.strip_prefix("\":\""))
+        .and_then(|rest| rest.strip_suffix("\"}"));
     pointers == "{}" || latest.is_some_and(|latest| !latest.contains(['"', '\\']))
 }
 

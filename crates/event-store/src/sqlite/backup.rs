@@ -13,7 +13,8 @@ use crate::sql::ARTIFACT_COLUMNS;
 use crate::{Artifact, StoreError};
 
 /// Writes the database as it is at this moment into a new file, then copies the files of its artifacts. An
-/// artifact's file never changes, so those that the database speaks of are the right ones.
+/// artifact's file never changes, and none is removed meanwhile, so those that the database speaks of are the
+/// right ones.
 pub(crate) fn write(
     conn: &Connection,
     files: &ArtifactFiles,
@@ -31,6 +32,7 @@ pub(crate) fn write(
         doing: format!("back up into {}, its name is no UTF-8", to.path.display()),
         source: Arc::new(std::io::Error::from(std::io::ErrorKind::InvalidFilename)),
     })?;
+    let _hold = files.hold()?;
     conn.execute("VACUUM INTO ?1", [target])?;
     sync(&to.path)?;
     let copy = super::readers::open(&to.path, to.busy_timeout)?;

@@ -34,6 +34,7 @@ pub use options::SqliteOptions;
 use readers::{Readers, blocking};
 use writer::{Append, Intake, Job, Reply};
 
+use crate::books::prune::Place;
 use crate::books::stamp::Stamped;
 use crate::files::ArtifactFiles;
 use crate::live::Hub;
@@ -286,19 +287,22 @@ impl EventStore for SqliteStore {
 
     async fn prune(&self, before: Timestamp, progress: &Progress) -> Result<Pruned, StoreError> {
         let mut pruned = Pruned::default();
-        let mut place = prune::Place::default();
+        let mut place = Place::default();
         loop {
+            let look = move |conn: &_| prune::candidates(conn, before, &place);
+            let tasks = self.readers.run(look).await?;
+            let Some(last) = tasks.last().cloned() else {
+                return Ok(pruned);
+            };
+            place = last;
             let files = self.files.clone();
             let part = self
-                .ask(|reply| Job::Prune(before, place, files, reply))
+                .ask(|reply| Job::Prune(before, tasks, files, reply))
                 .await?;
             pruned.add(part.pruned);
             progress.add(part.pruned.events);
-            self.files.remove_all(part.leaving);
-            match part.next {
-                Some(next) => place = next,
-                None => return Ok(pruned),
-            }
+            let files = self.files.clone();
+            blocking(move || files.remove_all(part.leaving)).await?;
         }
     }
 

@@ -14,7 +14,7 @@ use super::lock::DatabaseLock;
 use super::place::Place;
 use super::read;
 use super::readers::{self, Readers, STATEMENTS, blocking};
-use super::schema::{self, LAYOUT};
+use super::schema::{self, PROJECTED};
 use super::writer::Writer;
 use super::{Handle, Mode, SqliteOptions, SqliteStore};
 use crate::files::ArtifactFiles;
@@ -102,10 +102,10 @@ fn open(options: &SqliteOptions) -> Result<SqliteStore, StoreError> {
 fn open_read_only(options: &SqliteOptions) -> Result<SqliteStore, StoreError> {
     let files = ArtifactFiles::new(options.artifacts_dir.clone());
     let found = layout_of(options)?;
-    if found < LAYOUT {
+    if found < PROJECTED {
         return Err(StoreError::TooOld {
             found,
-            needed: LAYOUT,
+            needed: PROJECTED,
         });
     }
     Ok(assemble(

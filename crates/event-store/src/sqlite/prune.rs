@@ -6,28 +6,17 @@ use rusqlite::{Connection, params};
 use super::failure::Failure;
 use super::write::{self, Tasks};
 use super::{read, row};
-use crate::books::prune::{Candidate, Pruning};
+use crate::books::prune::{Candidate, Place, Pruning, TASKS};
 use crate::files::Leaving;
 use crate::id::Monotonic;
-use crate::rows::{self, Row as _};
-use crate::sql::{self, EVENT_COLUMNS};
-use crate::{Artifact, Clock, Pruned, StoreError, Task};
-
-/// How many tasks one transaction looks at: some milliseconds, in which no commit is recorded.
-const TASKS: usize = 25;
-
-/// Where the next part of the work goes on: after the task that was created then.
-pub(crate) type Place = (String, String);
-
-/// A task with its place, if its row can be read.
-type Found = (Place, Result<Task, StoreError>);
+use crate::rows;
+use crate::sql::{self, EVENT_COLUMNS, TASK_COLUMNS};
+use crate::{Artifact, Clock, Pruned, Task};
 
 /// A part of the work.
 #[derive(Debug, Default)]
 pub(crate) struct Part {
     pub(crate) pruned: Pruned,
-    /// `None` if there is no more.
-    pub(crate) next: Option<Place>,
     /// The tombstones, to be told to followers.
     pub(crate) events: Vec<Event>,
     /// Artifacts that lose their rows.
@@ -38,12 +27,23 @@ pub(crate) struct Part {
     pub(crate) head: u64,
 }
 
-/// Looks at some tasks after a place, and prunes those that ended before a moment. One of which a row can not
-/// be read stays.
+/// Looks for some tasks after a place that ended before a moment. Only reads: among a million it takes its time.
+pub(crate) fn candidates(
+    conn: &Connection,
+    before: Timestamp,
+    (created_at, task_id): &Place,
+) -> Result<Vec<Place>, Failure> {
+    let params = params![before.to_string(), created_at, task_id, TASKS];
+    let mut statement = conn.prepare_cached(&sql::to_prune())?;
+    let found = statement.query_map(params, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// Prunes tasks, unless one has not ended before that moment any more. One of which a row can not be read stays.
 pub(crate) fn some(
     conn: &Connection,
     before: Timestamp,
-    after: &Place,
+    tasks: &[Place],
     ids: &mut Monotonic,
     clock: &dyn Clock,
 ) -> Result<Part, Failure> {
@@ -51,14 +51,12 @@ pub(crate) fn some(
         head: read::head(conn)?,
         ..Part::default()
     };
-    let tasks = candidates(conn, before, after)?;
-    if tasks.len() == TASKS {
-        part.next = tasks.last().map(|(place, _)| place.clone());
-    }
-    for (_, task) in tasks {
-        let done = task
-            .map_err(Failure::from)
-            .and_then(|task| one(conn, before, &task, &mut part, ids, clock));
+    for (_, task_id) in tasks {
+        let task = ended(conn, before, task_id);
+        let done = task.and_then(|task| match task {
+            Some(task) => one(conn, before, &task, &mut part, ids, clock),
+            None => Ok(()),
+        });
         match done {
             Err(Failure::Store(error)) => tracing::warn!(%error, "not pruned"),
             done => done?,
@@ -67,34 +65,14 @@ pub(crate) fn some(
     Ok(part)
 }
 
-/// Tasks that ended before a moment, by their creation.
-fn candidates(
-    conn: &Connection,
-    before: Timestamp,
-    (created_at, task_id): &Place,
-) -> Result<Vec<Found>, Failure> {
-    let limit = i64::try_from(TASKS).unwrap_or(i64::MAX);
-    let params = params![before.to_string(), created_at, task_id, limit];
-    row::all(conn, &ended(), params, |row| {
-        let place = (
-            row.text("created_at").unwrap_or_default(),
-            row.text("task_id").unwrap_or_default(),
-        );
-        Ok((place, rows::task(row)))
+fn ended(conn: &Connection, before: Timestamp, task_id: &str) -> Result<Option<Task>, Failure> {
+    let sql = format!(
+        "SELECT {TASK_COLUMNS} FROM tasks WHERE task_id = $1 AND {}",
+        sql::ended_before()
+    );
+    row::first(conn, &sql, [task_id, &before.to_string()], |row| {
+        rows::task(row)
     })
-}
-
-/// Takes a moment, a place and the number of rows. The plus keeps SQLite from looking them up by their status:
-/// it would sort nearly all tasks for each part of the work.
-fn ended() -> String {
-    format!(
-        "SELECT {} FROM tasks
-         WHERE created_at < ?1 AND updated_at < ?1 AND +status IN ({})
-           AND (created_at, task_id) > (?2, ?3)
-         ORDER BY created_at, task_id LIMIT ?4",
-        sql::TASK_COLUMNS,
-        sql::states(true)
-    )
 }
 
 fn one(
@@ -147,26 +125,4 @@ fn remove(conn: &Connection, task_id: &TaskId, pruning: Pruning) -> Result<Event
     write::events(conn, [pruning.stamp.row(task_id, &pruning.tombstone)])?;
     Tasks::prepare(conn)?.write(task_id, &pruning.task)?;
     Ok(pruning.stamp.event(task_id.clone(), pruning.tombstone.body))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sqlite::schema;
-
-    #[test]
-    fn neither_a_part_of_the_work_nor_a_list_sorts_all_tasks() {
-        let mut conn = Connection::open_in_memory().unwrap();
-        schema::migrate(&mut conn, "memory".as_ref()).unwrap();
-        for sql in [ended(), sql::tasks(), sql::tasks_by_status()] {
-            let explain = format!("EXPLAIN QUERY PLAN {sql}");
-            let mut plan = conn.prepare(&explain).unwrap();
-            let unset = vec![rusqlite::types::Null; plan.parameter_count()];
-            let steps = plan.query_map(rusqlite::params_from_iter(unset), |row| row.get(3));
-            let steps: Vec<String> = steps.unwrap().collect::<Result<_, _>>().unwrap();
-            let plan = steps.join("; ");
-            assert!(plan.contains("USING INDEX idx_tasks_"), "{sql}: {plan}");
-            assert!(!plan.contains("FOR ORDER BY"), "{sql}: {plan}");
-        }
-    }
 }

@@ -53,24 +53,27 @@ pub(crate) fn tasks(conn: &Connection, query: TaskQuery) -> Result<Vec<Task>, Fa
 
 /// Calls without an end and tasks in no terminal state whose first event stands at or before a position.
 pub(crate) fn orphans(conn: &Connection, until: u64) -> Result<Orphans, Failure> {
-    let tasks = format!(
-        "SELECT {TASK_COLUMNS} FROM tasks WHERE status IN ({})
-           AND coalesce((SELECT position FROM events
-                         WHERE events.task_id = tasks.task_id ORDER BY task_seq LIMIT 1), 0) <= ?1
-         ORDER BY created_at, task_id",
-        sql::states(false)
-    );
     let calls = format!(
         "SELECT {OPEN_COLUMNS} FROM model_calls WHERE status = 'started'
            AND coalesce((SELECT position FROM events WHERE event_id = call_id), 0) <= ?1
          ORDER BY started_at, call_id"
     );
     Ok(Orphans {
-        tasks: readable(conn, &tasks, [to_sql(until)])?,
+        tasks: readable(conn, &orphaned_tasks(), [to_sql(until)])?,
         calls: rows::readable(row::all(conn, &calls, [to_sql(until)], |row| {
             Ok(rows::open_call(row))
         })?),
     })
+}
+
+fn orphaned_tasks() -> String {
+    format!(
+        "SELECT {TASK_COLUMNS} FROM tasks WHERE status IN ({})
+           AND coalesce((SELECT position FROM events
+                         WHERE events.task_id = tasks.task_id ORDER BY task_seq LIMIT 1), 0) <= ?1
+         ORDER BY created_at, task_id",
+        sql::states(false)
+    )
 }
 
 /// Calls without an end, their tasks, and tasks that never came to a call.
@@ -222,4 +225,33 @@ pub(crate) fn content_of(
     })?;
     files::verify(artifact, &content)?;
     Ok(content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::schema;
+
+    #[test]
+    fn no_question_about_tasks_sorts_or_reads_all_of_them() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut conn, "memory".as_ref()).unwrap();
+        for sql in [
+            sql::tasks(),
+            sql::tasks_by_status(),
+            sql::to_prune(),
+            orphaned_tasks(),
+        ] {
+            let explain = format!("EXPLAIN QUERY PLAN {sql}");
+            let mut plan = conn.prepare(&explain).unwrap();
+            let unset = vec![rusqlite::types::Null; plan.parameter_count()];
+            let steps = plan.query_map(rusqlite::params_from_iter(unset), |row| row.get(3));
+            let steps: Vec<String> = steps.unwrap().collect::<Result<_, _>>().unwrap();
+            let plan = steps.join("; ");
+            assert!(plan.contains("USING INDEX idx_tasks_"), "{sql}: {plan}");
+            // Those of a few states are few.
+            let sorts = plan.contains("FOR ORDER BY") && sql != orphaned_tasks();
+            assert!(!sorts, "{sql}: {plan}");
+        }
+    }
 }

@@ -13,10 +13,10 @@ use crate::{Rebuilt, StoreError};
 /// Python version made say 0, as new files do.
 pub(crate) const LAYOUT: i64 = 9;
 
-/// The last layout that projections changed with: from an older one, they are computed anew.
-const PROJECTED: i64 = 8;
+/// The last layout that projections changed with: from an older one, they are computed anew. It is enough to read.
+pub(crate) const PROJECTED: i64 = 8;
 
-/// The layout of existing installations: never renamed, never dropped, so that their own queries
+/// The layout of existing installations: no table or column is ever renamed or dropped, so that their own queries
 /// keep working.
 const BASE: &str = "
 CREATE TABLE IF NOT EXISTS tasks (
@@ -153,7 +153,8 @@ CREATE TABLE cost_sums (
 ) WITHOUT ROWID;
 ";
 
-/// Tasks of a status by their creation: else the newest hundred of a million were found by sorting all of them.
+/// Tasks of a status by their creation: else the newest hundred of a million were found by sorting all of them. The
+/// index keeps its name, so that the Python version does not make its own again.
 const NEWEST_OF_STATUS: &str = "
 DROP INDEX IF EXISTS idx_tasks_status;
 CREATE INDEX idx_tasks_status ON tasks(status, created_at, task_id);
@@ -179,7 +180,7 @@ const STEPS: [&[&str]; 9] = [
     &[ESTIMATED],
     &[CORRECTIONS],
     &[LOG],
-    // A sum a day over all words: the rebuild after each change of the layout makes it.
+    // A sum a day over all words: the rebuild from any layout before PROJECTED makes it.
     &[],
     // And so it makes the sums by alias.
     &[],

@@ -21,6 +21,7 @@ pub(crate) fn everything(
     files: &ArtifactFiles,
     progress: &Progress,
 ) -> Result<Verified, Failure> {
+    let _hold = files.hold()?;
     let snapshot = conn.unchecked_transaction()?;
     let mut audit = Audit::default();
     let mut unreadable = Vec::new();

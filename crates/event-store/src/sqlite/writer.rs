@@ -14,12 +14,13 @@ use super::checkpoint::Checkpoints;
 use super::facts::{self, Known};
 use super::failure::Failure;
 use super::lock::DatabaseLock;
-use super::place::Place;
+use super::place;
 use super::prune::{self, Part};
 use super::schema::LAYOUT;
 use super::{read, rebuild, records, write};
 use crate::books::facts::Facts;
 use crate::books::plan::Planner;
+use crate::books::prune::Place;
 use crate::books::stamp::{self, Accepted, Outcome, Stamped};
 use crate::files::ArtifactFiles;
 use crate::id::Monotonic;
@@ -48,8 +49,8 @@ pub(crate) enum Job {
     Append(Append),
     Check(Reply<()>),
     Rebuild(Reply<Rebuilt>),
-    /// Remove events of tasks that ended before a moment, going on after a place.
-    Prune(Timestamp, prune::Place, ArtifactFiles, Reply<Part>),
+    /// Remove events of these tasks, if they ended before a moment.
+    Prune(Timestamp, Vec<Place>, ArtifactFiles, Reply<Part>),
     /// Records of another store.
     TakeIn(Box<Intake>, Reply<()>),
     /// A reader of the log has come to a position.
@@ -82,7 +83,7 @@ pub(crate) struct Writer {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) lock: DatabaseLock,
-    pub(crate) place: Place,
+    pub(crate) place: place::Place,
     /// True while the log may hold a commit whose callers were told of an error, see
     /// [`settle`](Self::settle).
     pub(crate) in_doubt: bool,
@@ -135,8 +136,8 @@ impl Writer {
                 // A caller that no longer waits for the answer does not need it.
                 Job::Check(reply) => drop(reply.send(self.check())),
                 Job::Rebuild(reply) => drop(reply.send(self.rebuild())),
-                Job::Prune(before, place, files, reply) => {
-                    drop(reply.send(self.prune(before, &place, &files)));
+                Job::Prune(before, tasks, files, reply) => {
+                    drop(reply.send(self.prune(before, &tasks, &files)));
                 }
                 Job::TakeIn(intake, reply) => drop(reply.send(self.take_in(*intake))),
                 Job::SaveCursor(reader, position, reply) => {
@@ -307,12 +308,12 @@ impl Writer {
     fn prune(
         &mut self,
         before: Timestamp,
-        after: &prune::Place,
+        tasks: &[Place],
         files: &ArtifactFiles,
     ) -> Result<Part, StoreError> {
         let mut part = self.all_or_nothing(|writer, _| {
             let (ids, clock) = (&mut writer.ids, writer.clock.as_ref());
-            let mut part = prune::some(&writer.conn, before, after, ids, clock)?;
+            let mut part = prune::some(&writer.conn, before, tasks, ids, clock)?;
             part.leaving = files.leaving(std::mem::take(&mut part.artifacts))?;
             Ok(part)
         })?;

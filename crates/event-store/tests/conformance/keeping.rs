@@ -159,6 +159,27 @@ pub(crate) async fn an_overview_counts_what_is_there(house: &House) {
     assert!(overview.layout >= layout && overview.database_bytes > 4_096);
 }
 
+pub(crate) async fn more_tasks_than_a_transaction_takes_are_pruned(house: &House) {
+    let desk = house.open().await;
+    let task_count = 60;
+    for number in 0..task_count {
+        ended(&desk, &format!("key-{number}"), &known("0.25")).await;
+    }
+    let running = desk.running().await;
+    let store = desk.store.as_ref();
+    let before_sums = sums(store).await;
+    let far = Timestamp::from_unix_micros(NOON + DAY);
+    let pruned = store.prune(far, &Progress::default()).await.unwrap();
+    assert_eq!(pruned.tasks, task_count);
+    assert_eq!(store.prunable(far).await.unwrap().tasks, 0);
+    assert_eq!(desk.seqs(&running).await, [1, 2]);
+    assert_eq!(sums(store).await, before_sums);
+    assert_eq!(problems(store).await, [""; 0]);
+    let head = *store.head().borrow();
+    let again = store.prune(far, &Progress::default()).await.unwrap();
+    assert_eq!((again.tasks, *store.head().borrow()), (0, head));
+}
+
 pub(crate) async fn a_call_that_is_open_keeps_its_task_from_being_pruned(house: &House) {
     let desk = house.open().await;
     let open = desk.running().await;

@@ -54,6 +54,7 @@ macro_rules! each_test {
             a_good_store_has_no_problems_and_everything_is_looked_at,
             pruning_keeps_sums_chains_and_keys,
             an_overview_counts_what_is_there,
+            more_tasks_than_a_transaction_takes_are_pruned,
             a_call_that_is_open_keeps_its_task_from_being_pruned,
             a_task_whose_start_has_to_stay_with_a_call_stays_whole,
             single_calls_that_were_pruned_are_not_counted_as_none,

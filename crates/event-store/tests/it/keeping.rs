@@ -1,6 +1,8 @@
 //! Checked, pruned, backed up, copied.
 
+use std::fs::File;
 use std::path::Path;
+use std::time::Duration;
 
 use event_payloads::{Cost, CostSource, TaskId, Timestamp};
 use event_store::{EventStore, LogQuery, NewArtifact, Progress, SqliteStore, StoreError};
@@ -226,6 +228,48 @@ async fn the_files_of_what_is_pruned_go_with_it() {
         0,
         "all files are gone"
     );
+}
+
+/// The folder of the artifacts, as who removes files has it for a moment, or who reads them all for longer.
+fn artifacts(desk: &Desk) -> File {
+    File::open(desk.dir.path().join("artifacts")).unwrap()
+}
+
+#[tokio::test]
+async fn a_file_that_somebody_may_still_read_stays_until_the_next_start() {
+    let desk = Desk::new().await;
+    let task_id = ended(&desk, "old", &known("0.25")).await;
+    let folder = desk.dir.path().join("artifacts").join(task_id.as_str());
+    let reader = artifacts(&desk);
+    reader.lock_shared().unwrap();
+    let before = Timestamp::from_unix_micros(NOON + DAY);
+    let pruned = desk.store.prune(before, &Progress::default()).await;
+    assert_eq!(pruned.unwrap().tasks, 1);
+    assert!(folder.exists());
+    drop(reader);
+    desk.store.close().await.unwrap();
+    let again = SqliteStore::open(options(desk.dir.path())).await.unwrap();
+    assert!(!folder.exists());
+    assert_eq!(problems(&again).await, [""; 0]);
+    again.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_reads_all_artifacts_keeps_their_files_from_being_removed() {
+    let desk = Desk::new().await;
+    ended(&desk, "one", &known("0.25")).await;
+    let to = TempDir::new().unwrap();
+    let remover = artifacts(&desk);
+    remover.lock().unwrap();
+    let verify = async { problems(desk.store.as_ref()).await };
+    let backup = async { desk.store.backup(options(to.path())).await };
+    tokio::pin!(verify, backup);
+    let moment = Duration::from_millis(100);
+    assert!(tokio::time::timeout(moment, &mut verify).await.is_err());
+    assert!(tokio::time::timeout(moment, &mut backup).await.is_err());
+    drop(remover);
+    assert_eq!(verify.await, [""; 0]);
+    backup.await.unwrap();
 }
 
 #[tokio::test]

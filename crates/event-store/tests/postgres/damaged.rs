@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use event_store::{EventStore, StoreError};
+use event_payloads::TaskStatus;
+use event_store::{EventStore, Progress, StoreError};
 
 use crate::database::{as_superuser, connected};
-use crate::events::{commit, message};
+use crate::events::{commit, failed, message, moved};
 use crate::house::{House, LOCK, call, in_time, seqs, verified};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -83,6 +84,33 @@ async fn a_call_that_can_not_be_read_hides_no_other_orphan() {
         assert_eq!(calls, [&good]);
         assert_eq!(orphans.tasks[0].task_id, task_id);
         here.close().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_can_not_be_read_keeps_its_own_task_alone_from_being_pruned() {
+    in_time(async {
+        let house = House::fresh().await;
+        let store = house.store().await;
+        let mut tasks = Vec::new();
+        for _ in 0..2 {
+            let task_id = house.running(&store).await;
+            let call_id = call(&store, &task_id).await;
+            let end = moved(TaskStatus::Running, TaskStatus::Succeeded);
+            let events = vec![failed(&call_id), end];
+            store.append(commit(&task_id, events)).await.unwrap();
+            tasks.push(task_id);
+        }
+        let (bad, good) = (&tasks[0], &tasks[1]);
+        let damage = format!("UPDATE model_calls SET ended_at = 'x' WHERE task_id = '{bad}'");
+        as_superuser(house.database.url(), &damage).await;
+        let later = "9999-01-01T00:00:00Z".parse().unwrap();
+        let pruned = store.prune(later, &Progress::default()).await.unwrap();
+        assert_eq!(pruned.tasks, 1);
+        assert_eq!(seqs(&store, good).await, [1, 6]);
+        assert_eq!(seqs(&store, bad).await, [1, 2, 3, 4, 5]);
+        store.close().await.unwrap();
     })
     .await;
 }

@@ -11,7 +11,6 @@ mod damaged;
 #[path = "../shared/database.rs"]
 mod database;
 #[path = "../shared/events.rs"]
-#[expect(dead_code, reason = "other tests record more kinds of events")]
 mod events;
 mod house;
 mod known;

@@ -44,7 +44,7 @@ async fn good_books_are_checked_and_counted_beside_the_gateway() {
     {
       "kind": "sqlite",
       "store": "…/data/sqlite/octoagent.db",
-      "layout": 8,
+      "layout": 9,
       "tasks": 3,
       "events": 21,
       "open_calls": 0,

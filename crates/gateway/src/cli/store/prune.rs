@@ -14,7 +14,6 @@ use super::watch::watch;
 use crate::cli::{Exit, output};
 use crate::config::Config;
 use crate::http::parse_cost_query;
-use crate::retention::ago;
 
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
@@ -143,9 +142,7 @@ fn shown(pruned: &Pruned, before: Timestamp) -> String {
 /// A day, a moment, or so many days ago; not one that is still to come.
 fn moment(text: &str, now: Timestamp) -> Result<Timestamp, StoreCommandError> {
     let before = match text.strip_suffix('d').map(str::parse::<u32>) {
-        Some(Ok(days)) => {
-            ago(now, Duration::from_secs(u64::from(days) * DAY))
-        }
+        Some(Ok(days)) => now - Duration::from_secs(u64::from(days) * DAY),
         _ => parse_cost_query(Some(text), None, None)
             .ok()
             .and_then(|query| query.from)
