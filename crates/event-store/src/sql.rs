@@ -106,11 +106,20 @@ pub(crate) fn tasks_by_status() -> String {
     )
 }
 
-/// The words of the states that end a task, or of the others, for `IN (…)`.
-pub(crate) fn states(are_terminal: bool) -> String {
+/// The words of the states that end a task, for `IN (…)`.
+pub(crate) fn terminal_states() -> String {
+    states(TaskStatus::is_terminal)
+}
+
+/// The words of the other states.
+pub(crate) fn open_states() -> String {
+    states(|status| !status.is_terminal())
+}
+
+fn states(are_meant: impl Fn(TaskStatus) -> bool) -> String {
     let words = TaskStatus::ALL
         .into_iter()
-        .filter(|status| status.is_terminal() == are_terminal)
+        .filter(|status| are_meant(*status))
         .map(|status| format!("'{status}'"));
     words.collect::<Vec<_>>().join(", ")
 }
@@ -127,13 +136,13 @@ pub(crate) fn to_prune() -> String {
            AND NOT EXISTS (SELECT 1 FROM events WHERE events.task_id = tasks.task_id
                              AND task_seq = tasks.last_seq AND type = 'TASK_PRUNED')
          ORDER BY created_at, task_id LIMIT $4",
-        states(true)
+        terminal_states()
     )
 }
 
 /// The condition that a task ended before a moment, which is the second parameter.
 pub(crate) fn ended_before() -> String {
-    format!("updated_at < $2 AND status IN ({})", states(true))
+    format!("updated_at < $2 AND status IN ({})", terminal_states())
 }
 
 /// Takes a task, a position in it and the number of rows.
@@ -211,7 +220,7 @@ pub(crate) fn prunable() -> String {
            AND NOT EXISTS (SELECT 1 FROM events
                            WHERE events.task_id = going.task_id AND task_seq <= kept
                              AND type = 'ARTIFACT_CREATED')",
-        states(true),
+        terminal_states(),
         of("model_calls"),
         of("artifacts"),
     )

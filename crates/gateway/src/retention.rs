@@ -10,10 +10,10 @@ use event_store::{Clock, EventStore, LogQuery, Progress, StoreError, SystemClock
 use tokio::task::JoinSet;
 
 use crate::app::App;
+use crate::config::DAY;
 
-/// From one look to the next.
-const DAY: Duration = Duration::from_secs(86_400);
-/// The same where something went wrong, or what should go has to wait.
+/// After how long it looks again, and not only the next day, where something went wrong or has to wait; and by how much
+/// a clock may have jumped back.
 const HOUR: Duration = Duration::from_secs(3_600);
 /// For NATS to say what it has, before the first look.
 const MINUTE: Duration = Duration::from_secs(60);

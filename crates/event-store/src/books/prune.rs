@@ -17,8 +17,8 @@ use crate::{Clock, NewEvent, StoreError};
 /// How many tasks one transaction prunes: it takes some milliseconds, in which no commit is recorded.
 pub(crate) const TASKS: i64 = 25;
 
-/// Where a task stands among all: when it was created, and its name. The work goes on after it.
-pub(crate) type Place = (String, String);
+/// By what tasks are gone through: when one was created, and its name.
+pub(crate) type TaskKey = (String, String);
 
 /// A task as it is before its events are removed.
 pub(crate) struct Candidate<'a> {

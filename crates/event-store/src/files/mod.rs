@@ -1,5 +1,6 @@
 //! Contents that are too large for the database, as files.
 
+mod hold;
 mod note;
 mod staged;
 

@@ -1,7 +1,7 @@
 //! Notes on disk about files that may have no row: a kill leaves the note, and the next start decides by the
 //! database.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -115,11 +115,12 @@ impl ArtifactFiles {
         if leaving.is_empty() {
             return;
         }
-        let Some(_alone) = self.alone() else {
-            tracing::info!(
-                "somebody reads all artifacts, so the files of those that were pruned stay until the next start"
-            );
-            return;
+        let _alone = match self.alone() {
+            Ok(alone) => alone,
+            Err(error) => {
+                tracing::info!(%error, "the files of pruned artifacts stay until the next start");
+                return;
+            }
         };
         for Leaving { artifact, note } in leaving {
             match self.remove(&artifact) {
@@ -129,27 +130,6 @@ impl ArtifactFiles {
                 }
             }
         }
-    }
-
-    /// Keeps files that lose their rows from being removed, for as long as what it gives lives. Who reads the
-    /// database as it was at one moment needs the files of that moment, so it has to be taken before.
-    ///
-    /// `None` where the folder can not be opened: then it has no files.
-    pub(crate) fn hold(&self) -> Result<Option<File>, StoreError> {
-        let Ok(folder) = File::open(&self.dir) else {
-            return Ok(None);
-        };
-        // Whoever removes files has it for a moment.
-        folder
-            .lock_shared()
-            .map_err(io_error("lock the folder", &self.dir))?;
-        Ok(Some(folder))
-    }
-
-    /// The opposite: nobody holds them. `None` if somebody does.
-    fn alone(&self) -> Option<File> {
-        let folder = File::open(&self.dir).ok()?;
-        folder.try_lock().is_ok().then_some(folder)
     }
 
     /// Removes what a crash left: contents that waited for their name, and files that have one and no row. Only

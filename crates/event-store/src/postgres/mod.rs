@@ -40,7 +40,7 @@ use pool::Readers;
 use repair::{Kept, Repairer};
 use writer::{Append, Job};
 
-use crate::books::prune::Place;
+use crate::books::prune::TaskKey;
 use crate::books::stamp::Stamped;
 use crate::live::Hub;
 use crate::prepared::{ArtifactLimits, Prepared, look_over};
@@ -299,13 +299,13 @@ impl EventStore for PostgresStore {
         let told = |failure: failure::Failure| failure.told(self.connector.server());
         let mut repairer = Repairer::open(&self.connector).await.map_err(told)?;
         let mut pruned = Pruned::default();
-        let mut place = Place::default();
+        let mut after = TaskKey::default();
         loop {
-            let tasks = prune::candidates(&self.readers, before, &place).await?;
+            let tasks = prune::candidates(&self.readers, before, &after).await?;
             let Some(last) = tasks.last().cloned() else {
                 return Ok(pruned);
             };
-            place = last;
+            after = last;
             let (own, clock) = (&self.lease.gateway_id, self.clock.as_ref());
             let part = Box::pin(prune::some(&mut repairer, own, before, &tasks, clock));
             let part = part.await.map_err(told)?;

@@ -16,7 +16,7 @@ use super::records::head;
 use super::repair::Repairer;
 use super::statements::{ANY, Writing};
 use super::write;
-use crate::books::prune::{Candidate, Place, Pruning, TASKS};
+use crate::books::prune::{Candidate, Pruning, TASKS, TaskKey};
 use crate::id::Monotonic;
 use crate::rows::{self, Row as _};
 use crate::sql::{self, CALL_COLUMNS, EVENT_COLUMNS, TASK_COLUMNS};
@@ -39,8 +39,8 @@ pub(crate) struct Part {
 pub(crate) async fn candidates(
     readers: &Readers,
     before: Timestamp,
-    (created_at, task_id): &Place,
-) -> Result<Vec<Place>, StoreError> {
+    (created_at, task_id): &TaskKey,
+) -> Result<Vec<TaskKey>, StoreError> {
     let before = before.to_string();
     let found = readers
         .query(&sql::to_prune(), &[&before, created_at, task_id, &TASKS])
@@ -57,7 +57,7 @@ pub(crate) async fn some(
     repairer: &mut Repairer,
     gateway_id: &str,
     before: Timestamp,
-    tasks: &[Place],
+    tasks: &[TaskKey],
     clock: &dyn Clock,
 ) -> Result<Part, Failure> {
     let part = async {
@@ -89,7 +89,7 @@ pub(crate) async fn some(
 async fn ended(
     tx: &Transaction<'_>,
     before: Timestamp,
-    tasks: &[Place],
+    tasks: &[TaskKey],
 ) -> Result<Vec<Task>, Failure> {
     let ids: Vec<&str> = tasks.iter().map(|(_, task_id)| task_id.as_str()).collect();
     let sql = format!(

@@ -34,7 +34,7 @@ pub use options::SqliteOptions;
 use readers::{Readers, blocking};
 use writer::{Append, Intake, Job, Reply};
 
-use crate::books::prune::Place;
+use crate::books::prune::TaskKey;
 use crate::books::stamp::Stamped;
 use crate::files::ArtifactFiles;
 use crate::live::Hub;
@@ -82,7 +82,7 @@ struct Handle {
 }
 
 impl SqliteStore {
-    /// What the opening read to bring an old database to today's layout; `None` if it was there.
+    /// What the opening read to bring an old database to today's layout; `None` if it had nothing to read.
     #[must_use]
     pub const fn migrated(&self) -> Option<Rebuilt> {
         self.migrated
@@ -287,14 +287,14 @@ impl EventStore for SqliteStore {
 
     async fn prune(&self, before: Timestamp, progress: &Progress) -> Result<Pruned, StoreError> {
         let mut pruned = Pruned::default();
-        let mut place = Place::default();
+        let mut after = TaskKey::default();
         loop {
-            let look = move |conn: &_| prune::candidates(conn, before, &place);
+            let look = move |conn: &_| prune::candidates(conn, before, &after);
             let tasks = self.readers.run(look).await?;
             let Some(last) = tasks.last().cloned() else {
                 return Ok(pruned);
             };
-            place = last;
+            after = last;
             let files = self.files.clone();
             let part = self
                 .ask(|reply| Job::Prune(before, tasks, files, reply))

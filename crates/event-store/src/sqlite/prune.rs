@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 use super::failure::Failure;
 use super::write::{self, Tasks};
 use super::{read, row};
-use crate::books::prune::{Candidate, Place, Pruning, TASKS};
+use crate::books::prune::{Candidate, Pruning, TASKS, TaskKey};
 use crate::files::Leaving;
 use crate::id::Monotonic;
 use crate::rows;
@@ -31,8 +31,8 @@ pub(crate) struct Part {
 pub(crate) fn candidates(
     conn: &Connection,
     before: Timestamp,
-    (created_at, task_id): &Place,
-) -> Result<Vec<Place>, Failure> {
+    (created_at, task_id): &TaskKey,
+) -> Result<Vec<TaskKey>, Failure> {
     let params = params![before.to_string(), created_at, task_id, TASKS];
     let mut statement = conn.prepare_cached(&sql::to_prune())?;
     let found = statement.query_map(params, |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -43,7 +43,7 @@ pub(crate) fn candidates(
 pub(crate) fn some(
     conn: &Connection,
     before: Timestamp,
-    tasks: &[Place],
+    tasks: &[TaskKey],
     ids: &mut Monotonic,
     clock: &dyn Clock,
 ) -> Result<Part, Failure> {

@@ -14,13 +14,13 @@ use super::checkpoint::Checkpoints;
 use super::facts::{self, Known};
 use super::failure::Failure;
 use super::lock::DatabaseLock;
-use super::place;
+use super::place::Place;
 use super::prune::{self, Part};
 use super::schema::LAYOUT;
 use super::{read, rebuild, records, write};
 use crate::books::facts::Facts;
 use crate::books::plan::Planner;
-use crate::books::prune::Place;
+use crate::books::prune::TaskKey;
 use crate::books::stamp::{self, Accepted, Outcome, Stamped};
 use crate::files::ArtifactFiles;
 use crate::id::Monotonic;
@@ -50,7 +50,7 @@ pub(crate) enum Job {
     Check(Reply<()>),
     Rebuild(Reply<Rebuilt>),
     /// Remove events of these tasks, if they ended before a moment.
-    Prune(Timestamp, Vec<Place>, ArtifactFiles, Reply<Part>),
+    Prune(Timestamp, Vec<TaskKey>, ArtifactFiles, Reply<Part>),
     /// Records of another store.
     TakeIn(Box<Intake>, Reply<()>),
     /// A reader of the log has come to a position.
@@ -83,7 +83,7 @@ pub(crate) struct Writer {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) lock: DatabaseLock,
-    pub(crate) place: place::Place,
+    pub(crate) place: Place,
     /// True while the log may hold a commit whose callers were told of an error, see
     /// [`settle`](Self::settle).
     pub(crate) in_doubt: bool,
@@ -308,7 +308,7 @@ impl Writer {
     fn prune(
         &mut self,
         before: Timestamp,
-        tasks: &[Place],
+        tasks: &[TaskKey],
         files: &ArtifactFiles,
     ) -> Result<Part, StoreError> {
         let mut part = self.all_or_nothing(|writer, _| {

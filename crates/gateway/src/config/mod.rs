@@ -23,6 +23,9 @@ pub use env::Environment;
 pub use error::ConfigError;
 pub use resolve::Overrides;
 
+/// The unit of how long things are kept.
+pub(crate) const DAY: Duration = Duration::from_secs(86_400);
+
 /// Which client answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LlmMode {

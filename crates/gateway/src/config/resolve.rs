@@ -13,7 +13,7 @@ use secrecy::SecretString;
 
 use super::file::{self, File};
 use super::{
-    Config, ConfigError, CostConfig, Environment, LlmMode, ProxyConfig, ServerConfig,
+    Config, ConfigError, CostConfig, DAY, Environment, LlmMode, ProxyConfig, ServerConfig,
     StorageConfig, TaskConfig,
 };
 
@@ -310,7 +310,7 @@ fn retention(days: u64) -> Result<Option<Duration>, ConfigError> {
             &allowed,
         ));
     }
-    Ok((days > 0).then(|| Duration::from_secs(days * 86_400)))
+    Ok((days > 0).then(|| Duration::from_secs(days * DAY.as_secs())))
 }
 
 fn count(name: &str, value: Option<u64>, default: u64, least: u64) -> Result<usize, ConfigError> {

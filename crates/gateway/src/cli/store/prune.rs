@@ -1,7 +1,5 @@
 //! `octo store prune`
 
-use std::time::Duration;
-
 use clap::Args;
 use event_payloads::Timestamp;
 use event_store::{Clock, EventStore, Progress, Pruned, SystemClock};
@@ -12,7 +10,7 @@ use super::error::StoreCommandError;
 use super::place::Access;
 use super::watch::watch;
 use crate::cli::{Exit, output};
-use crate::config::Config;
+use crate::config::{Config, DAY};
 use crate::http::parse_cost_query;
 
 #[derive(Args)]
@@ -48,9 +46,6 @@ Examples:
   octo store prune --before 90d --dry-run
   octo store prune --before 2026-01-01 --yes
   octo store prune --before 2026-01-01T12:00:00+01:00";
-
-/// Seconds.
-const DAY: u64 = 86_400;
 
 #[derive(Serialize)]
 struct Done {
@@ -142,7 +137,7 @@ fn shown(pruned: &Pruned, before: Timestamp) -> String {
 /// A day, a moment, or so many days ago; not one that is still to come.
 fn moment(text: &str, now: Timestamp) -> Result<Timestamp, StoreCommandError> {
     let before = match text.strip_suffix('d').map(str::parse::<u32>) {
-        Some(Ok(days)) => now - Duration::from_secs(u64::from(days) * DAY),
+        Some(Ok(days)) => now - DAY.saturating_mul(days),
         _ => parse_cost_query(Some(text), None, None)
             .ok()
             .and_then(|query| query.from)
