@@ -113,7 +113,7 @@ impl Audit {
             field.same("latest event", &latest.to_string(), &pointer);
         }
         // Not `created_at`: the Python version took the time of the row a moment before that of the event.
-        if let Some((_, created)) = &said.created {
+        if let Some((_, created)) = said.created.as_deref() {
             field.same("title", &created.title, &kept.task.title);
             field.same("thread_id", &created.thread_id, &kept.task.thread_id);
             field.same("scope_id", &created.scope_id, &kept.task.scope_id);

@@ -120,7 +120,12 @@ impl<'a> Planner<'a> {
             self.facts.calls.insert(call_id.clone(), call.clone());
             self.writes.calls.insert(call_id, call);
         }
-        self.facts.tasks.insert(task_id.clone(), task.clone());
+        match self.facts.tasks.get_mut(task_id) {
+            Some(known) => known.clone_from(&task),
+            None => {
+                self.facts.tasks.insert(task_id.clone(), task.clone());
+            }
+        }
         self.writes.tasks.insert(task_id.clone(), task);
         self.writes.sums.merge(sums);
         self.writes.head += count(&stamps);

@@ -21,7 +21,7 @@ pub(crate) struct TaskRow {
     /// Its last event.
     pub(crate) latest: Option<(Timestamp, EventId)>,
     /// What its `TASK_CREATED` event says, if that is among the events seen.
-    pub(crate) created: Option<(Timestamp, TaskCreated)>,
+    pub(crate) created: Option<Box<(Timestamp, TaskCreated)>>,
 }
 
 impl TaskRow {
@@ -33,7 +33,7 @@ impl TaskRow {
         self.latest = Some((event.ts, event.event_id.clone()));
         match payload {
             Some(Payload::TaskCreated(created)) => {
-                self.created = Some((event.ts, created.clone()));
+                self.created = Some(Box::new((event.ts, created.clone())));
                 self.status = Some(TaskStatus::Created);
             }
             Some(Payload::StateTransition(transition)) => self.status = Some(transition.to_status),

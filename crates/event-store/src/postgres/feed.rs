@@ -24,21 +24,18 @@ const WAITING: usize = 1024;
 /// How many events are read at once.
 const PAGE: i64 = 512;
 
-/// The statement that tells all programs, when the transaction commits, what it recorded: who recorded, and
-/// which positions (after the first, up to the second). Commits of all programs come one after the other,
-/// and so do their notes.
+/// What all programs listen to.
+pub(crate) const CHANNEL: &str = "octo_log";
+
+/// The statement that tells all programs, when the transaction commits, what it recorded.
 pub(crate) fn tell(gateway_id: &str, before: u64, head: u64) -> String {
     // Nothing in it has to be quoted: the identifier is one that this program made, of letters and digits.
-    format!("NOTIFY octo_log, '{}'", note(gateway_id, before, head))
+    format!("NOTIFY {CHANNEL}, '{}'", note(gateway_id, before, head))
 }
 
-/// The same in one transaction alone: in another one nobody is told of anything.
-pub(crate) fn tell_only_in(transaction: i64, gateway_id: &str, before: u64, head: u64) -> String {
-    let note = note(gateway_id, before, head);
-    format!("SELECT pg_notify('octo_log', '{note}') WHERE txid_current() = {transaction}")
-}
-
-fn note(gateway_id: &str, before: u64, head: u64) -> String {
+/// What they are told: who recorded, and which positions (after the first, up to the second). Commits of all
+/// programs come one after the other, and so do their notes.
+pub(crate) fn note(gateway_id: &str, before: u64, head: u64) -> String {
     format!("{gateway_id}:{before}:{head}")
 }
 
@@ -131,7 +128,7 @@ impl Feed {
                 }
                 head = until;
             }
-            None => tracing::warn!("a note of no program of ours on channel octo_log"),
+            None => tracing::warn!("a note of no program of ours on channel {CHANNEL}"),
         };
         take(first);
         while let Ok(note) = ear.notes.try_recv() {
@@ -193,7 +190,12 @@ impl Ear {
     pub(crate) async fn open(connector: &Connector) -> Result<Self, Failure> {
         let (to, notes) = mpsc::channel(WAITING);
         let conn = connector.listening(to).await?;
-        let listen = async { Ok(conn.client.batch_execute("LISTEN octo_log").await?) };
+        let listen = async {
+            Ok(conn
+                .client
+                .batch_execute(&format!("LISTEN {CHANNEL}"))
+                .await?)
+        };
         Conn::within(connector.answer_limit(), listen).await?;
         Ok(Self { conn, notes })
     }

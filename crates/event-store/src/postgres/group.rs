@@ -6,12 +6,11 @@ use event_payloads::TaskId;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement};
 
-use super::facts::begin;
-use super::feed::{tell, tell_only_in};
+use super::feed::note;
 use super::lease::Lease;
-use super::pipeline::{self, Step};
+use super::pipeline::{Broken, Pipeline, Step};
 use super::statements::{ANY, Writing};
-use super::write::{self, step};
+use super::write::{self, Column, Task, step};
 use crate::books::chain::StoredEvent;
 use crate::books::plan::Writes;
 use crate::books::stamp::Stamp;
@@ -21,8 +20,7 @@ use crate::prepared::PreparedArtifact;
 pub(super) struct Group<'a> {
     pub(super) writes: &'a Writes,
     pub(super) events: Vec<StoredEvent<&'a str>>,
-    /// The pointers of the tasks that there are already.
-    pub(super) pointers: &'a HashMap<TaskId, String>,
+    pub(super) tasks: Tasks<'a>,
     /// Each with its task and the event that it came with.
     pub(super) artifacts: Vec<(&'a TaskId, &'a Stamp, &'a PreparedArtifact)>,
     pub(super) lease: &'a Lease,
@@ -30,37 +28,76 @@ pub(super) struct Group<'a> {
     pub(super) renew: Option<&'a Statement>,
     /// The log's last position before it.
     pub(super) before: u64,
-    /// The number that the transaction has to have for anything to be written in it, and that it has yet to
-    /// begin; `None` if it has begun, and all was looked up in it.
+    /// The number that the transaction has to have for anything to be written in it; `None` if all was looked
+    /// up in it.
     pub(super) only_in: Option<i64>,
 }
 
-impl Group<'_> {
-    /// The rows and the commit, in one round trip. False if nothing was written, because the transaction has
-    /// another number.
-    pub(super) async fn record(
-        &self,
-        client: &Client,
-        writing: &Writing,
-    ) -> Result<bool, pipeline::Broken> {
-        let mut steps: Vec<Step<'_>> = Vec::new();
-        if self.only_in.is_some() {
-            steps.push(Box::pin(async { begin(client).await.map(|()| 0) }));
+/// Tasks whose rows change.
+pub(super) struct Tasks<'a> {
+    new: Vec<Task<'a>>,
+    known: Vec<Task<'a>>,
+}
+
+impl<'a> Tasks<'a> {
+    /// `pointers`: of the tasks that there are already.
+    pub(super) fn new(writes: &'a Writes, pointers: &HashMap<TaskId, String>) -> Self {
+        let (mut new, mut known) = (Vec::new(), Vec::new());
+        for (id, row) in &writes.tasks {
+            let before = pointers.get(id);
+            let tasks = if before.is_some() {
+                &mut known
+            } else {
+                &mut new
+            };
+            tasks.push(Task::new(id, row, before));
         }
-        let at = steps.len();
+        Self { new, known }
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &Task<'a>> {
+        self.new.iter().chain(&self.known)
+    }
+}
+
+impl Group<'_> {
+    /// Sends the rows and the commit, in a transaction that has begun. Gives the place of the answer that says how
+    /// many events were written: none, if the transaction has another number. After a statement that failed
+    /// nothing is committed, and nobody is told.
+    pub(super) async fn send<'a>(
+        &'a self,
+        pipeline: &mut Pipeline<'a>,
+        client: &'a Client,
+        writing: &'a Writing,
+    ) -> Result<usize, Broken> {
         // The events first: they take the server longest, and it works on them while the rest is built.
-        let events = || write::events(&self.events);
-        steps.push(step(client, &writing.events, self.only(), events));
-        steps.extend(self.projections(client, writing));
-        steps.extend(self.artifacts(client, writing));
-        steps.extend(self.renewal(client));
-        steps.push(self.end(client));
-        let rows = pipeline::run(steps).await?;
-        Ok(rows.get(at).is_some_and(|events| *events > 0))
+        let at = pipeline.send(self.events(client, writing)).await?;
+        pipeline.hand_on().await;
+        for step in self.projections(client, writing) {
+            pipeline.send(step).await?;
+        }
+        for step in self.artifacts(client, writing) {
+            pipeline.send(step).await?;
+        }
+        if let Some(step) = self.renewal(client) {
+            pipeline.send(step).await?;
+        }
+        let commit = async { client.batch_execute("COMMIT").await.map(|()| 0) };
+        pipeline.send(Box::pin(commit)).await?;
+        pipeline.hand_on().await;
+        Ok(at)
     }
 
     fn only(&self) -> i64 {
         self.only_in.unwrap_or(ANY)
+    }
+
+    /// The events, with the note that tells all programs of them.
+    fn events<'a>(&'a self, client: &'a Client, writing: &'a Writing) -> Step<'a> {
+        let note = note(&self.lease.gateway_id, self.before, self.writes.head);
+        let columns = || write::events(&self.events);
+        let then: Vec<Column<'a>> = vec![Box::new(self.only()), Box::new(note)];
+        write::step_then(client, &writing.told_events, columns, then)
     }
 
     /// The rows that the events change.
@@ -70,18 +107,14 @@ impl Group<'_> {
         writing: &'a Writing,
     ) -> impl Iterator<Item = Step<'a>> {
         let owner = Some(self.lease.gateway_id.as_str());
-        let Writes {
-            tasks, calls, sums, ..
-        } = self.writes;
-        let (known, new): (Vec<_>, Vec<_>) = tasks
-            .iter()
-            .partition(|(task_id, _)| self.pointers.contains_key(*task_id));
+        let Writes { calls, sums, .. } = self.writes;
+        let Tasks { new, known } = &self.tasks;
         let new = (!new.is_empty()).then(|| {
-            let columns = move || write::new_tasks(&new, self.pointers, owner);
+            let columns = move || write::new_tasks(new, owner);
             step(client, &writing.new_tasks, self.only(), columns)
         });
         let known = (!known.is_empty()).then(|| {
-            let columns = move || write::tasks(&known, self.pointers);
+            let columns = move || write::tasks(known);
             step(client, &writing.tasks, self.only(), columns)
         });
         let calls = (!calls.is_empty()).then(|| {
@@ -124,19 +157,5 @@ impl Group<'_> {
         Some(Box::pin(async move {
             client.execute(renew, &[id, &seconds, &pid]).await
         }))
-    }
-
-    /// Tells all programs, and commits. After a statement that failed neither is done: the transaction is
-    /// over, and nothing of it stays.
-    fn end<'a>(&'a self, client: &'a Client) -> Step<'a> {
-        let (id, before, head) = (&self.lease.gateway_id, self.before, self.writes.head);
-        let tell = match self.only_in {
-            Some(transaction) => tell_only_in(transaction, id, before, head),
-            None => tell(id, before, head),
-        };
-        Box::pin(async move {
-            let end = format!("{tell}; COMMIT");
-            client.batch_execute(&end).await.map(|()| 0)
-        })
     }
 }

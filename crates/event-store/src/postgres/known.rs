@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::facts::Found;
-use super::write::with_latest;
+use super::write::Task;
 use crate::books::plan::Writes;
 use crate::prepared::Prepared;
 
@@ -37,6 +37,38 @@ impl Known {
     pub(crate) const fn next(&self) -> i64 {
         self.found.transaction + 1
     }
+
+    /// What is known once some writes, planned on this, are on record: in the transaction with a number, or in the
+    /// one that looked up.
+    pub(crate) fn after<'a>(
+        mut self,
+        writes: &Writes,
+        tasks: impl Iterator<Item = &'a Task<'a>>,
+        transaction: Option<i64>,
+    ) -> Self {
+        let Found {
+            facts,
+            pointers,
+            alive,
+            transaction: last,
+        } = &mut self.found;
+        *alive = true;
+        *last = transaction.unwrap_or(*last);
+        *facts = std::mem::take(facts).after(writes);
+        if facts.tasks.is_empty() {
+            pointers.clear();
+        } else {
+            for task in tasks {
+                match pointers.get_mut(task.id) {
+                    Some(known) => known.clone_from(&task.pointers),
+                    None => {
+                        pointers.insert(task.id.clone(), task.pointers.clone());
+                    }
+                }
+            }
+        }
+        self
+    }
 }
 
 impl Memory {
@@ -68,20 +100,8 @@ impl Memory {
         }
     }
 
-    /// Some writes, planned on this, are on record.
-    pub(crate) fn keep(&mut self, mut known: Known, writes: &Writes) {
-        let Found {
-            facts, pointers, ..
-        } = &mut known.found;
-        *facts = std::mem::take(facts).after(writes);
-        if facts.tasks.is_empty() {
-            pointers.clear();
-        } else {
-            for (task_id, task) in &writes.tasks {
-                let latest = with_latest(pointers.get(task_id), task);
-                pointers.insert(task_id.clone(), latest);
-            }
-        }
+    /// This is on record.
+    pub(crate) fn keep(&mut self, known: Known) {
         self.known = Some(known);
     }
 
@@ -139,7 +159,7 @@ mod tests {
     fn of_nothing() -> Memory {
         let mut memory = Memory::default();
         let known = memory.found(Found::default());
-        memory.keep(known, &Writes::default());
+        memory.keep(known);
         memory
     }
 
@@ -174,7 +194,7 @@ mod tests {
             let known = memory.found(found);
             let (tasks, next) = (known.found.facts.tasks.len(), known.next());
             assert_eq!(known.found.pointers.len(), tasks);
-            memory.keep(known, &Writes::default());
+            memory.keep(known);
             (tasks, next)
         };
         assert_eq!(known_after(task("a", 7)), (1, 8));
@@ -191,7 +211,7 @@ mod tests {
             let mut count = 0;
             for _ in 0..groups {
                 let known = memory.found(Found::default());
-                memory.keep(known, &Writes::default());
+                memory.keep(known);
                 if memory.recall(&[&new], LONG).is_some() {
                     count += 1;
                     if is_right {

@@ -15,17 +15,25 @@ pub(crate) struct Broken {
     pub(crate) all_sent: bool,
 }
 
-/// Sends statements in their order and waits for all answers: how many rows each wrote. After one that could
-/// not even be sent, none of the later ones is: a `COMMIT` at the end never ends half of what stands before it.
-/// The first should be the one with most to do.
-pub(crate) async fn run(steps: Vec<Step<'_>>) -> Result<Vec<u64>, Broken> {
-    let mut running = Vec::with_capacity(steps.len());
-    let mut rows = vec![0; steps.len()];
-    for (at, mut step) in steps.into_iter().enumerate() {
+/// Statements that are sent one after the other. After one that could not even be sent, none of the later ones
+/// may be: a `COMMIT` at the end would end half of what stands before it.
+#[derive(Default)]
+pub(crate) struct Pipeline<'a> {
+    /// Each with its place.
+    running: Vec<(usize, Step<'a>)>,
+    /// How many rows each has written.
+    rows: Vec<u64>,
+}
+
+impl<'a> Pipeline<'a> {
+    /// Sends a statement behind those that were sent; its answer is waited for later. Gives its place among them.
+    pub(crate) async fn send(&mut self, mut step: Step<'a>) -> Result<usize, Broken> {
+        let at = self.rows.len();
+        self.rows.push(0);
         // The first poll sends it.
         match poll_fn(|cx| Poll::Ready(step.as_mut().poll(cx))).await {
-            Poll::Pending => running.push((at, step)),
-            Poll::Ready(Ok(count)) => note(&mut rows, at, count),
+            Poll::Pending => self.running.push((at, step)),
+            Poll::Ready(Ok(count)) => note(&mut self.rows, at, count),
             Poll::Ready(Err(error)) => {
                 return Err(Broken {
                     error,
@@ -33,13 +41,28 @@ pub(crate) async fn run(steps: Vec<Step<'_>>) -> Result<Vec<u64>, Broken> {
                 });
             }
         }
-        if at == 0 {
-            // Lets the task of the connection hand it on: the server works on it while the rest is built.
-            tokio::task::yield_now().await;
-        }
+        Ok(at)
     }
-    poll_fn(|cx| answers(&mut running, &mut rows, cx)).await?;
-    Ok(rows)
+
+    /// Lets the task of the connection hand on what was sent: the server works on it while more is built.
+    pub(crate) async fn hand_on(&mut self) {
+        tokio::task::yield_now().await;
+    }
+
+    /// Waits for all answers: how many rows each statement wrote.
+    pub(crate) async fn answers(mut self) -> Result<Vec<u64>, Broken> {
+        poll_fn(|cx| answers(&mut self.running, &mut self.rows, cx)).await?;
+        Ok(self.rows)
+    }
+}
+
+/// Sends statements and waits for all answers: how many rows each wrote.
+pub(crate) async fn run(steps: Vec<Step<'_>>) -> Result<Vec<u64>, Broken> {
+    let mut pipeline = Pipeline::default();
+    for step in steps {
+        pipeline.send(step).await?;
+    }
+    pipeline.answers().await
 }
 
 fn note(rows: &mut [u64], at: usize, count: u64) {

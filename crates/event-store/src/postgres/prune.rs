@@ -222,9 +222,12 @@ async fn remove(
         Some((task_id, row.try_get(1).ok()?))
     });
     let pointers: HashMap<TaskId, String> = pointers.collect();
-    let tasks: Vec<_> = prunings.iter().map(|(id, each)| (id, &each.task)).collect();
+    let tasks = prunings
+        .iter()
+        .map(|(id, each)| write::Task::new(id, &each.task, pointers.get(id)));
+    let tasks: Vec<_> = tasks.collect();
     let events = || write::events(&tombstones);
-    let tasks = || write::tasks(&tasks, &pointers);
+    let tasks = || write::tasks(&tasks);
     let steps = vec![
         write::step(tx.client(), &writing.events, ANY, events),
         write::step(tx.client(), &writing.tasks, ANY, tasks),

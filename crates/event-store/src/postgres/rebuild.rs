@@ -77,6 +77,15 @@ async fn owners(tx: &Transaction<'_>) -> Result<HashMap<String, String>, Failure
     Ok(pairs.collect::<Result<_, tokio_postgres::Error>>()?)
 }
 
+/// The rows of tasks, with the pointers that they have now.
+fn rows<'a>(tasks: &[&'a Recounted], pointers: &HashMap<TaskId, String>) -> Vec<write::Task<'a>> {
+    let tasks = tasks.iter();
+    let rows = tasks.map(|Recounted { task_id, task, .. }| {
+        write::Task::new(task_id, task, pointers.get(task_id))
+    });
+    rows.collect()
+}
+
 impl Rebuild<'_> {
     /// Writes the tasks that are done.
     async fn write(&mut self, mut done: Vec<Recounted>) -> Result<(), Failure> {
@@ -93,12 +102,17 @@ impl Rebuild<'_> {
             own.merge(of_task);
             self.shared.merge(shared);
         }
-        let tasks = done.iter().map(|task| (&task.task_id, &task.task));
-        let (told, silent): (Vec<_>, Vec<_>) = tasks.partition(|(_, task)| task.created.is_some());
+        let (told, silent): (Vec<_>, Vec<_>) =
+            done.iter().partition(|task| task.task.created.is_some());
         // A task whose first event is missing or can not be read keeps what its row says.
         let (known, new): (Vec<_>, Vec<_>) = silent
             .into_iter()
-            .partition(|(id, _)| pointers.contains_key(*id));
+            .partition(|task| pointers.contains_key(&task.task_id));
+        let (told, known, new) = (
+            rows(&told, &pointers),
+            rows(&known, &pointers),
+            rows(&new, &pointers),
+        );
         let calls: Vec<_> = done.iter().flat_map(|task| &task.calls).collect();
         let owner = |call: &crate::books::call::CallRow| {
             self.owners.get(call.id().as_str()).map(String::as_str)
@@ -106,19 +120,15 @@ impl Rebuild<'_> {
         let tables = [
             (
                 &self.writing.restored_tasks,
-                write::new_tasks(&told, &pointers, None),
+                write::new_tasks(&told, None),
                 told.len(),
             ),
             (
                 &self.writing.new_tasks,
-                write::new_tasks(&new, &pointers, None),
+                write::new_tasks(&new, None),
                 new.len(),
             ),
-            (
-                &self.writing.tasks,
-                write::tasks(&known, &pointers),
-                known.len(),
-            ),
+            (&self.writing.tasks, write::tasks(&known), known.len()),
             (
                 &self.writing.calls,
                 write::calls(&calls, owner),

@@ -3,15 +3,16 @@
 use tokio_postgres::{Client, Statement};
 
 use super::failure::Failure;
+use super::feed::CHANNEL;
 use crate::sql::{EVENT_COLUMNS, SUM_KEY, SUMS, added_sums};
 
 /// In place of the number of a transaction: rows are written in whichever it is.
 pub(crate) const ANY: i64 = 0;
 
-/// Writes only in the transaction whose number comes after the columns, or in [`ANY`]: else there are no rows
-/// to be written, and no error.
+/// True in the transaction whose number comes after the columns, or if that is [`ANY`]: else there are no rows to
+/// be written, and no error.
 fn only(columns: usize) -> String {
-    format!("WHERE ${}::int8 IN ({ANY}, txid_current())", columns + 1)
+    format!("${}::int8 IN ({ANY}, txid_current())", columns + 1)
 }
 
 /// A table as a statement sees it: its columns with their types.
@@ -112,7 +113,7 @@ fn insert(table: &str, layout: &Layout) -> String {
     let rows = unnested(layout.iter().map(|(_, kind)| *kind));
     let only = only(layout.len());
     format!(
-        "INSERT INTO {table} ({}) SELECT {rows} {only}",
+        "INSERT INTO {table} ({}) SELECT {rows} WHERE {only}",
         names(layout)
     )
 }
@@ -120,7 +121,18 @@ fn insert(table: &str, layout: &Layout) -> String {
 fn insert_events() -> String {
     let rows = unnested(EVENTS.into_iter());
     let only = only(EVENTS.len());
-    format!("INSERT INTO events ({EVENT_COLUMNS}) SELECT {rows} {only}")
+    format!("INSERT INTO events ({EVENT_COLUMNS}) SELECT {rows} WHERE {only}")
+}
+
+/// The same, and where it writes all programs are told, when the transaction commits, with the note that comes
+/// last. In a statement of its own, that had to be read and planned for each group.
+fn tell_events() -> String {
+    let (only, note) = (only(EVENTS.len()), EVENTS.len() + 2);
+    let rows = unnested(EVENTS.into_iter());
+    format!(
+        "INSERT INTO events ({EVENT_COLUMNS}) SELECT {rows}
+         WHERE CASE WHEN {only} THEN pg_notify('{CHANNEL}', ${note}::text) IS NOT NULL ELSE false END"
+    )
 }
 
 /// A row per key, where it exists with what is new.
@@ -140,7 +152,7 @@ fn update_tasks() -> String {
     let changed = TASKS.iter().skip(1);
     let changed = changed.map(|(name, _)| format!("{name} = new.{name}"));
     format!(
-        "UPDATE tasks SET {} FROM (SELECT {rows} {}) AS new({})
+        "UPDATE tasks SET {} FROM (SELECT {rows} WHERE {}) AS new({})
          WHERE tasks.task_id = new.task_id",
         changed.collect::<Vec<_>>().join(", "),
         only(TASKS.len()),
@@ -166,7 +178,7 @@ fn add_sums() -> String {
     let keys = std::iter::repeat_n("text[]", 6);
     let rows = unnested(keys.chain(std::iter::repeat_n("int8[]", SUMS.len())));
     format!(
-        "INSERT INTO cost_sums ({SUM_KEY}, {}) SELECT {rows} {}
+        "INSERT INTO cost_sums ({SUM_KEY}, {}) SELECT {rows} WHERE {}
          ON CONFLICT ({SUM_KEY}) DO UPDATE SET {}",
         SUMS.join(", "),
         only(6 + SUMS.len()),
@@ -181,6 +193,8 @@ pub(crate) struct Writing {
     pub(crate) restored_tasks: Statement,
     pub(crate) tasks: Statement,
     pub(crate) events: Statement,
+    /// Those of a group, with the note that tells all programs.
+    pub(crate) told_events: Statement,
     pub(crate) calls: Statement,
     pub(crate) sums: Statement,
     pub(crate) artifacts: Statement,
@@ -190,17 +204,32 @@ pub(crate) struct Writing {
 impl Writing {
     pub(crate) async fn prepare(client: &Client) -> Result<Self, Failure> {
         let (new, restore, tasks) = (insert("tasks", &NEW_TASKS), restore_tasks(), update_tasks());
-        let (events, calls) = (insert_events(), upsert("model_calls", &CALLS, 6));
+        let (events, told, calls) = (
+            insert_events(),
+            tell_events(),
+            upsert("model_calls", &CALLS, 6),
+        );
         let (sums, artifacts) = (add_sums(), insert("artifacts", &ARTIFACTS));
         let content = format!(
-            "INSERT INTO artifact_contents (artifact_id, content) SELECT $1::text, $2::bytea {}",
+            "INSERT INTO artifact_contents (artifact_id, content) SELECT $1::text, $2::bytea WHERE {}",
             only(2)
         );
-        let (new_tasks, restored_tasks, tasks, events, calls, sums, artifacts, content) = tokio::try_join!(
+        let (
+            new_tasks,
+            restored_tasks,
+            tasks,
+            events,
+            told_events,
+            calls,
+            sums,
+            artifacts,
+            content,
+        ) = tokio::try_join!(
             client.prepare(&new),
             client.prepare(&restore),
             client.prepare(&tasks),
             client.prepare(&events),
+            client.prepare(&told),
             client.prepare(&calls),
             client.prepare(&sums),
             client.prepare(&artifacts),
@@ -211,6 +240,7 @@ impl Writing {
             restored_tasks,
             tasks,
             events,
+            told_events,
             calls,
             sums,
             artifacts,

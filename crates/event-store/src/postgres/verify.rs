@@ -76,7 +76,7 @@ async fn tasks(
 
 /// What the events say, in texts that Postgres can keep.
 fn as_kept_here(mut task: Recounted) -> Recounted {
-    if let Some((_, created)) = &mut task.task.created {
+    if let Some((_, created)) = task.task.created.as_deref_mut() {
         for text in [
             &mut created.title,
             &mut created.thread_id,

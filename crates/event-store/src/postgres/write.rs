@@ -1,6 +1,6 @@
 //! What was planned, as the columns of the statements that write it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use event_payloads::{EventId, TaskId, TaskStatus, Timestamp};
 use tokio_postgres::types::ToSql;
@@ -27,9 +27,19 @@ pub(crate) fn step<'a>(
     only: i64,
     columns: impl FnOnce() -> Vec<Column<'a>> + Send + 'a,
 ) -> Step<'a> {
+    step_then(client, statement, columns, vec![Box::new(only)])
+}
+
+/// The same with other values behind the columns.
+pub(crate) fn step_then<'a>(
+    client: &'a Client,
+    statement: &'a Statement,
+    columns: impl FnOnce() -> Vec<Column<'a>> + Send + 'a,
+    then: Vec<Column<'a>>,
+) -> Step<'a> {
     Box::pin(async move {
         let mut columns = columns();
-        columns.push(Box::new(only));
+        columns.extend(then);
         let values = columns.iter().map(|column| {
             let value: &(dyn ToSql + Sync) = column.as_ref();
             value
@@ -91,50 +101,67 @@ pub(crate) fn events<'a, T: AsRef<str>>(rows: &'a [StoredEvent<T>]) -> Vec<Colum
 }
 
 /// A task of which a row is to be written.
-pub(crate) type Task<'a> = (&'a TaskId, &'a TaskRow);
+pub(crate) struct Task<'a> {
+    pub(crate) id: &'a TaskId,
+    row: &'a TaskRow,
+    /// With the pointer to its latest event.
+    pub(crate) pointers: String,
+}
+
+impl<'a> Task<'a> {
+    /// A task whose row, if there is one, has had these pointers.
+    pub(crate) fn new(id: &'a TaskId, row: &'a TaskRow, before: Option<&String>) -> Self {
+        Self {
+            id,
+            row,
+            pointers: with_latest(before, row),
+        }
+    }
+}
 
 /// Tasks with all that their row says. Where the first event is missing or can not be read, the columns
 /// have their defaults.
-pub(crate) fn new_tasks<'a>(
-    tasks: &[Task<'a>],
-    pointers: &HashMap<TaskId, String>,
-    owner: Option<&'a str>,
-) -> Vec<Column<'a>> {
-    let created = |task: &Task<'a>| task.1.created.as_ref().map(|(_, created)| created);
+pub(crate) fn new_tasks<'a>(tasks: &'a [Task<'a>], owner: Option<&'a str>) -> Vec<Column<'a>> {
+    let tasks: Vec<&'a Task<'a>> = tasks.iter().collect();
+    let tasks = tasks.as_slice();
+    let created = |task: &&'a Task<'a>| task.row.created.as_deref().map(|(_, created)| created);
     let text = |of: fn(&event_payloads::TaskCreated) -> &str, default: &'static str| {
         column(tasks, move |task| {
             created(task).map_or_else(|| default.to_owned(), |created| clean(of(created)))
         })
     };
     vec![
-        column(tasks, |(id, _)| id.as_str()),
-        column(tasks, |(_, task)| {
-            let at = task.created.as_ref().map(|(at, _)| *at).or(task.since);
+        column(tasks, |task| task.id.as_str()),
+        column(tasks, |task| {
+            let created = task.row.created.as_deref().map(|(at, _)| *at);
+            let at = created.or(task.row.since);
             at.unwrap_or(Timestamp::UNIX_EPOCH).to_string()
         }),
-        column(tasks, |(_, task)| updated_at(task)),
-        column(tasks, |(_, task)| status(task)),
+        column(tasks, |task| updated_at(task.row)),
+        column(tasks, |task| status(task.row)),
         text(|created| &created.title, ""),
         text(|created| &created.thread_id, "default"),
         text(|created| &created.scope_id, ""),
         column(tasks, |task| requester(created(task))),
         text(|created| &created.risk_level, "low"),
-        column(tasks, |(id, task)| with_latest(pointers.get(*id), task)),
-        column(tasks, |(_, task)| to_sql(task.last_seq)),
-        column(tasks, |(_, task)| &task.chain.0[..]),
+        column(tasks, |task| task.pointers.as_str()),
+        column(tasks, |task| to_sql(task.row.last_seq)),
+        column(tasks, |task| &task.row.chain.0[..]),
         column(tasks, move |_| owner),
     ]
 }
 
 /// Tasks that exist, with what their events change.
-pub(crate) fn tasks<'a>(tasks: &[Task<'a>], pointers: &HashMap<TaskId, String>) -> Vec<Column<'a>> {
+pub(crate) fn tasks<'a>(tasks: &'a [Task<'a>]) -> Vec<Column<'a>> {
+    let tasks: Vec<&'a Task<'a>> = tasks.iter().collect();
+    let tasks = tasks.as_slice();
     vec![
-        column(tasks, |(id, _)| id.as_str()),
-        column(tasks, |(_, task)| updated_at(task)),
-        column(tasks, |(_, task)| status(task)),
-        column(tasks, |(id, task)| with_latest(pointers.get(*id), task)),
-        column(tasks, |(_, task)| to_sql(task.last_seq)),
-        column(tasks, |(_, task)| &task.chain.0[..]),
+        column(tasks, |task| task.id.as_str()),
+        column(tasks, |task| updated_at(task.row)),
+        column(tasks, |task| status(task.row)),
+        column(tasks, |task| task.pointers.as_str()),
+        column(tasks, |task| to_sql(task.row.last_seq)),
+        column(tasks, |task| &task.row.chain.0[..]),
     ]
 }
 
@@ -162,7 +189,7 @@ fn requester(created: Option<&event_payloads::TaskCreated>) -> String {
 const LATEST: &str = "latest_event_id";
 
 /// The pointers of a task with its latest event; what else they hold stays.
-pub(crate) fn with_latest(before: Option<&String>, task: &TaskRow) -> String {
+fn with_latest(before: Option<&String>, task: &TaskRow) -> String {
     let before = before.map_or("{}", String::as_str);
     let Some((_, latest)) = &task.latest else {
         return before.to_owned();

@@ -1,6 +1,7 @@
 //! The one task that writes. It takes all commits that wait into one transaction of two round trips: the
 //! lock and the look-ups, then the rows; or of one, where the group before tells what would be looked up.
-//! While one group commits the next one gathers.
+//! While one group commits the next one gathers, and whatever need not come before the rows is done while the
+//! server works.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +13,11 @@ use tokio::time::Instant;
 use super::connect::{Conn, Connector, Purpose};
 use super::facts::{self, LookUps};
 use super::failure::Failure;
-use super::group::Group;
+use super::group::{Group, Tasks};
 use super::known::{Known, Memory};
 use super::lease::{Lease, RENEW};
 use super::patience::Patience;
+use super::pipeline::{Broken, Pipeline};
 use super::statements::Writing;
 use crate::books::facts::Needs;
 use crate::books::plan::Planner;
@@ -285,18 +287,29 @@ impl Writer {
         known: Known,
         commits: &[&Prepared],
     ) -> Result<Done, Miss> {
+        let client = &session.conn.client;
+        let mut pipeline = Pipeline::default();
+        let begin = async { facts::begin(client).await.map(|()| 0) };
+        let begun = pipeline.send(Box::pin(begin)).await;
+        begun.map_err(|broken| Miss::Nothing(broken.error.into()))?;
+        // The server begins while the group is planned.
+        pipeline.hand_on().await;
         let next = known.next();
-        let done = Box::pin(self.transaction(session, known, Some(next), commits)).await;
-        match &done {
-            Ok(_) => session.memory.hit(),
-            Err(Miss::Stale) => session.memory.missed(),
-            // Somebody has the name of a task or an artifact after all.
-            Err(Miss::Nothing(Failure::Store(StoreError::Database { .. }))) => {
-                return Err(Miss::Stale);
+        let done = Box::pin(self.transaction(session, known, Some(next), pipeline, commits)).await;
+        match done {
+            Ok((done, known)) => {
+                session.memory.keep(known);
+                session.memory.hit();
+                Ok(done)
             }
-            Err(_) => {}
+            Err(Miss::Stale) => {
+                session.memory.missed();
+                Err(Miss::Stale)
+            }
+            // Somebody has the name of a task or an artifact after all.
+            Err(Miss::Nothing(Failure::Store(StoreError::Database { .. }))) => Err(Miss::Stale),
+            Err(miss) => Err(miss),
         }
-        done
     }
 
     /// A transaction of two round trips.
@@ -315,18 +328,23 @@ impl Writer {
             Err(failure) => return Err(self.give_up(session, failure).await),
         };
         let known = session.memory.found(found);
-        Box::pin(self.transaction(session, known, None, commits)).await
+        let pipeline = Pipeline::default();
+        let (done, known) =
+            Box::pin(self.transaction(session, known, None, pipeline, commits)).await?;
+        session.memory.keep(known);
+        Ok(done)
     }
 
-    /// Plans and writes: in the transaction that has begun, or in one that begins with it if that has the
-    /// number `only_in`.
-    async fn transaction(
+    /// Plans and writes in the transaction that has begun, if it has the number `only_in`. Gives what is known
+    /// then.
+    async fn transaction<'a>(
         &mut self,
-        session: &mut Session,
+        session: &'a Session,
         mut known: Known,
         only_in: Option<i64>,
+        pipeline: Pipeline<'a>,
         commits: &[&Prepared],
-    ) -> Result<Done, Miss> {
+    ) -> Result<(Done, Known), Miss> {
         let found = &mut known.found;
         let before = found.facts.head;
         let mut planner = Planner::new(&mut found.facts, &mut self.ids, self.clock.as_ref());
@@ -342,12 +360,14 @@ impl Writer {
             head: writes.head,
         };
         if done.first.is_none() {
-            if only_in.is_some() {
-                // The server was not asked: who is refused may be so because of what is no longer true.
-                return Err(Miss::Stale);
-            }
+            drop(pipeline);
             session.roll_back().await.map_err(Miss::Nothing)?;
-            return Ok(done);
+            // The server was not asked: who is refused may be so because of what is no longer true.
+            return if only_in.is_some() {
+                Err(Miss::Stale)
+            } else {
+                Ok((done, known))
+            };
         }
         if !found.alive {
             tracing::warn!(
@@ -358,30 +378,31 @@ impl Writer {
         let group = Group {
             writes: &writes,
             events: accepted().flat_map(Accepted::rows).collect(),
-            pointers: &found.pointers,
+            tasks: Tasks::new(&writes, &found.pointers),
             artifacts: accepted().flat_map(Accepted::artifacts).collect(),
             lease: &self.lease,
             renew: (!found.alive).then_some(&session.renew),
             before,
             only_in,
         };
-        let record = group.record(&session.conn.client, &session.writing);
+        let mut pipeline = pipeline;
+        let record = async {
+            let at = group
+                .send(&mut pipeline, &session.conn.client, &session.writing)
+                .await?;
+            // While the server works.
+            let known = known.after(&writes, group.tasks.all(), only_in);
+            let rows = pipeline.answers().await?;
+            Ok((rows.get(at).is_some_and(|events| *events > 0), known))
+        };
         match tokio::time::timeout(self.connector.answer_limit(), record).await {
-            Ok(Ok(true)) => {
-                found.alive = true;
-                found.transaction = only_in.unwrap_or(found.transaction);
-                session.memory.keep(known, &writes);
-                Ok(done)
-            }
-            Ok(Ok(false)) => Err(Miss::Stale),
-            Ok(Err(broken)) => {
-                let sent = broken.all_sent;
-                match Failure::from(broken.error) {
-                    Failure::Lost(source) if sent => Err(Miss::InDoubt(source, done)),
-                    // An error of a statement: the COMMIT behind it was not done.
-                    failure => Err(self.give_up(session, failure).await),
-                }
-            }
+            Ok(Ok((true, known))) => Ok((done, known)),
+            Ok(Ok((false, _))) => Err(Miss::Stale),
+            Ok(Err(Broken { error, all_sent })) => match Failure::from(error) {
+                Failure::Lost(source) if all_sent => Err(Miss::InDoubt(source, done)),
+                // An error of a statement: the COMMIT behind it was not done.
+                failure => Err(self.give_up(session, failure).await),
+            },
             Err(_) => {
                 let source = Arc::new(std::io::Error::other("it stopped answering"));
                 Err(Miss::InDoubt(source, done))

@@ -106,7 +106,7 @@ impl<'c> Tasks<'c> {
     /// What a task's events say of it. Columns that they do not speak of stay as they are.
     pub(crate) fn write(&mut self, task_id: &TaskId, task: &TaskRow) -> Result<(), Failure> {
         if let (Some(created), Some(status), Some(latest)) =
-            (&task.created, task.status, &task.latest)
+            (task.created.as_deref(), task.status, &task.latest)
         {
             return self.whole(task_id, task, created, status, latest);
         }

@@ -2,6 +2,8 @@
 
 use event_payloads::TaskStatus::{Cancelled, Created, Running, Succeeded};
 use event_store::{EventStore, NewArtifact, StoreError};
+use tokio::sync::mpsc;
+use tokio_postgres::{AsyncMessage, Client, NoTls};
 
 use crate::events::{commit, created, message, moved};
 use crate::house::{House, in_time, seqs, verified};
@@ -96,6 +98,57 @@ async fn a_name_that_somebody_has_after_all_is_refused_as_ever() {
         assert_eq!(seqs(&store, &old).await, [1, 2, 3]);
         verified(&store).await;
         store.close().await.unwrap();
+    })
+    .await;
+}
+
+/// A connection that hears what programs are told.
+async fn listening(house: &House) -> (Client, mpsc::UnboundedReceiver<String>) {
+    let (client, mut connection) = tokio_postgres::connect(house.database.url(), NoTls)
+        .await
+        .unwrap();
+    let (to, notes) = mpsc::unbounded_channel();
+    let mut driver = tokio::task::JoinSet::new();
+    driver.spawn(async move {
+        // It ends with the client.
+        while let Some(Ok(message)) = std::future::poll_fn(|cx| connection.poll_message(cx)).await {
+            if let AsyncMessage::Notification(note) = message {
+                let _ = to.send(note.payload().to_owned());
+            }
+        }
+    });
+    driver.detach_all();
+    client.batch_execute("LISTEN octo_log").await.unwrap();
+    (client, notes)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_commit_is_told_once_also_where_a_guess_was_wrong() {
+    in_time(async {
+        let house = House::fresh().await;
+        let (here, there) = (house.store().await, house.store().await);
+        let (client, mut notes) = listening(&house).await;
+        let task_id = house.running(&here).await;
+        for _ in 0..5 {
+            for store in [&here, &here, &there] {
+                let more = commit(&task_id, vec![message("a")]);
+                store.append(more).await.unwrap();
+            }
+        }
+        // All of them stand before its answer.
+        client.batch_execute("SELECT 1").await.unwrap();
+        let mut told = Vec::new();
+        while let Ok(note) = notes.try_recv() {
+            let mut parts = note.rsplitn(3, ':');
+            let head = parts.next().unwrap();
+            told.push(format!("{}:{head}", parts.next().unwrap()));
+        }
+        let each = (2..17).map(|before| format!("{before}:{}", before + 1));
+        let expected: Vec<String> = std::iter::once("0:2".to_owned()).chain(each).collect();
+        assert_eq!(told, expected);
+        for store in [here, there] {
+            store.close().await.unwrap();
+        }
     })
     .await;
 }
