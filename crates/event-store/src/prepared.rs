@@ -42,6 +42,8 @@ impl PreparedEvent {
         };
         let value = new.payload.to_json();
         let value = value.map_err(|error| invalid(error.to_string()))?;
+        // Not its `to_string`, which looks at each piece again, whether it is text.
+        let json = serde_json::to_string(&value).map_err(|error| invalid(error.to_string()))?;
         let event_type = new.payload.event_type();
         let payload = match new.payload {
             Payload::Unknown(..) => Payload::decode(&event_type, &value)
@@ -49,7 +51,7 @@ impl PreparedEvent {
             typed => typed,
         };
         Ok(Self {
-            json: value.to_string(),
+            json,
             payload,
             parent: new.parent,
             body: EventBody {
