@@ -19,8 +19,8 @@ use super::lease::{Lease, RENEW};
 use super::patience::Patience;
 use super::pipeline::{Broken, Pipeline};
 use super::statements::Writing;
-use crate::books::facts::Needs;
-use crate::books::plan::Planner;
+use crate::books::facts::{Facts, Needs};
+use crate::books::plan::{Planner, Writes};
 use crate::books::stamp::{self, Accepted, Outcome, Stamped};
 use crate::id::Monotonic;
 use crate::live::Hub;
@@ -345,20 +345,8 @@ impl Writer {
         pipeline: Pipeline<'a>,
         commits: &[&Prepared],
     ) -> Result<(Done, Known), Miss> {
-        let found = &mut known.found;
-        let before = found.facts.head;
-        let mut planner = Planner::new(&mut found.facts, &mut self.ids, self.clock.as_ref());
-        let outcomes: Vec<Outcome> = commits
-            .iter()
-            .map(|commit| planner.commit(commit))
-            .collect();
-        let writes = planner.into_writes();
-        let first = outcomes.iter().flatten().flatten().next();
-        let done = Done {
-            first: first.map(|stamp| stamp.event_id.clone()),
-            outcomes,
-            head: writes.head,
-        };
+        let before = known.found.facts.head;
+        let (done, writes) = self.plan(&mut known.found.facts, commits);
         if done.first.is_none() {
             drop(pipeline);
             session.roll_back().await.map_err(Miss::Nothing)?;
@@ -369,6 +357,7 @@ impl Writer {
                 Ok((done, known))
             };
         }
+        let found = &known.found;
         if !found.alive {
             tracing::warn!(
                 "the lease on the database had lapsed: this program stood still or was cut off"
@@ -408,6 +397,23 @@ impl Writer {
                 Err(Miss::InDoubt(source, done))
             }
         }
+    }
+
+    /// What becomes of a group, and what it writes.
+    fn plan(&mut self, facts: &mut Facts, commits: &[&Prepared]) -> (Done, Writes) {
+        let mut planner = Planner::new(facts, &mut self.ids, self.clock.as_ref());
+        let outcomes: Vec<Outcome> = commits
+            .iter()
+            .map(|commit| planner.commit(commit))
+            .collect();
+        let writes = planner.into_writes();
+        let first = outcomes.iter().flatten().flatten().next();
+        let done = Done {
+            first: first.map(|stamp| stamp.event_id.clone()),
+            outcomes,
+            head: writes.head,
+        };
+        (done, writes)
     }
 
     async fn give_up(&self, session: &Session, failure: Failure) -> Miss {
