@@ -15,6 +15,7 @@ pub(crate) mod facts;
 pub(crate) mod grid;
 pub(crate) mod kind;
 pub(crate) mod plan;
+pub(crate) mod pointers;
 pub(crate) mod prune;
 pub(crate) mod recount;
 pub(crate) mod stamp;

@@ -20,6 +20,9 @@ pub(crate) struct TaskRow {
     pub(crate) since: Option<Timestamp>,
     /// Its last event.
     pub(crate) latest: Option<(Timestamp, EventId)>,
+    /// True if its row is known to point to an event of its own and to nothing else: then the next one is written
+    /// there without a look at what else there is.
+    pub(crate) has_no_other_pointer: bool,
     /// What its `TASK_CREATED` event says, if that is among the events seen.
     pub(crate) created: Option<Box<(Timestamp, TaskCreated)>>,
 }
@@ -45,6 +48,7 @@ impl TaskRow {
     /// Its row says so now: it is as if it had just been looked up.
     pub(crate) fn record(&mut self) {
         self.kept_status = self.status;
+        self.has_no_other_pointer |= self.created.is_some();
         self.since = None;
         self.latest = None;
         self.created = None;

@@ -9,6 +9,7 @@ use tokio_postgres::{Client, Statement};
 use super::pipeline::Step;
 use crate::books::call::CallRow;
 use crate::books::chain::StoredEvent;
+use crate::books::pointers::with_latest;
 use crate::books::stamp::Stamp;
 use crate::books::sums::{Changes, dollars};
 use crate::books::task::TaskRow;
@@ -185,36 +186,6 @@ fn requester(created: Option<&event_payloads::TaskCreated>) -> String {
     json.unwrap_or_else(|| "{}".to_owned())
 }
 
-/// Which pointer is to the latest event.
-const LATEST: &str = "latest_event_id";
-
-/// The pointers of a task with its latest event; what else they hold stays.
-fn with_latest(before: Option<&String>, task: &TaskRow) -> String {
-    let before = before.map_or("{}", String::as_str);
-    let Some((_, latest)) = &task.latest else {
-        return before.to_owned();
-    };
-    if hold_no_more(before) {
-        // An identifier has no character that JSON would escape.
-        return format!(r#"{{"{LATEST}":"{latest}"}}"#);
-    }
-    let pointers: Result<serde_json::Map<String, serde_json::Value>, _> =
-        serde_json::from_str(before);
-    let mut pointers = pointers.unwrap_or_default();
-    pointers.insert(LATEST.to_owned(), latest.as_str().into());
-    serde_json::Value::Object(pointers).to_string()
-}
-
-/// True for pointers as we write them, to the latest event alone: nearly all are such, and each commit has some.
-fn hold_no_more(pointers: &str) -> bool {
-    let latest = pointers
-        .strip_prefix("{\"")
-        .and_then(|rest| rest.strip_prefix(LATEST))
-        .and_then(|rest| rest.strip_prefix("\":\""))
-        .and_then(|rest| rest.strip_suffix("\"}"));
-    pointers == "{}" || latest.is_some_and(|latest| !latest.contains(['"', '\\']))
-}
-
 /// Calls with all that their rows say; `owner` says whose those are that start.
 pub(crate) fn calls<'a>(
     rows: &[&'a CallRow],
@@ -318,51 +289,4 @@ pub(crate) fn artifacts<'a>(
 /// The rows of a plan's calls.
 pub(crate) fn all_calls(calls: &BTreeMap<EventId, CallRow>) -> Vec<&CallRow> {
     calls.values().collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use serde_json::{Map, Value};
-
-    use super::*;
-
-    fn after(before: &str) -> String {
-        let latest = "01KJN4W0000000000000000001".parse().unwrap();
-        let task = TaskRow {
-            latest: Some((Timestamp::UNIX_EPOCH, latest)),
-            ..TaskRow::default()
-        };
-        with_latest(Some(&before.to_owned()), &task)
-    }
-
-    const OURS: &str = r#"{"latest_event_id":"01KJN4W0000000000000000001"}"#;
-
-    #[test]
-    fn our_own_pointers_and_none_and_what_is_no_json_come_to_the_latest_event_alone() {
-        let old = OURS.replace('1', "7");
-        for before in ["{}", "", "no JSON", r#"{"latest_event_id":"a"b"}"#, &old] {
-            assert_eq!(after(before), OURS, "{before}");
-        }
-    }
-
-    #[test]
-    fn a_pointer_behind_the_latest_event_stays() {
-        let both = r#"{"latest_event_id":"a","other":"b"}"#;
-        let expected = OURS.replace('}', r#","other":"b"}"#);
-        assert_eq!(after(both), expected);
-    }
-
-    proptest! {
-        #[test]
-        fn what_else_pointers_hold_stays(
-            pointers in prop::collection::btree_map("latest_event_id|[a-z\"\\\\]{0,3}", "[a-z\"\\\\,:}]{0,5}", 0..4),
-        ) {
-            let before = serde_json::to_string(&pointers).unwrap();
-            let mut expected: Map<String, Value> = serde_json::from_str(&before).unwrap();
-            expected.insert(LATEST.to_owned(), "01KJN4W0000000000000000001".into());
-            let found: Map<String, Value> = serde_json::from_str(&after(&before)).unwrap();
-            prop_assert_eq!(found, expected);
-        }
-    }
 }

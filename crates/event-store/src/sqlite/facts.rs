@@ -8,6 +8,7 @@ use super::{read, row};
 use crate::books::chain::Hash;
 use crate::books::facts::{Facts, Needs};
 use crate::books::plan::Writes;
+use crate::books::pointers::hold_no_more;
 use crate::books::task::TaskRow;
 use crate::rows::{self, corrupt, from_sql};
 use crate::sql;
@@ -16,6 +17,8 @@ use crate::sql;
 #[derive(Debug)]
 pub(crate) struct Known {
     pub(crate) facts: Facts,
+    /// What the last group wrote, if that is not among them yet.
+    written: Option<Writes>,
     /// Of the database as it is seen from here.
     version: i64,
 }
@@ -30,19 +33,30 @@ impl Known {
             .prepare_cached("PRAGMA data_version")?
             .query_row([], |row| row.get(0))?;
         match known {
-            Some(known) if known.version == version => Ok(known),
+            Some(mut known) if known.version == version => {
+                known.learn();
+                Ok(known)
+            }
             _ => Ok(Self {
                 facts: Facts::of(read::head(conn)?),
+                written: None,
                 version,
             }),
         }
     }
 
     /// What is known when some writes, planned on this, are on record.
-    pub(crate) fn after(self, writes: &Writes) -> Self {
+    pub(crate) fn after(self, writes: Writes) -> Self {
         Self {
-            facts: self.facts.after(writes),
+            written: Some(writes),
             ..self
+        }
+    }
+
+    /// Takes in what the last group wrote. The best time is when its callers are answered, until they come back.
+    pub(crate) fn learn(&mut self) {
+        if let Some(writes) = self.written.take() {
+            self.facts = std::mem::take(&mut self.facts).after(&writes);
         }
     }
 }
@@ -75,13 +89,15 @@ pub(crate) fn look_up(conn: &Connection, needs: &Needs) -> Result<Facts, Failure
 }
 
 fn task(conn: &Connection, task_id: &TaskId) -> Result<Option<TaskRow>, Failure> {
-    let row: Option<(String, i64, Option<Vec<u8>>)> = conn
-        .prepare_cached("SELECT status, last_seq, chain FROM tasks WHERE task_id = ?1")?
+    let row: Option<(String, i64, Option<Vec<u8>>, bool)> = conn
+        .prepare_cached("SELECT status, last_seq, chain, pointers FROM tasks WHERE task_id = ?1")?
         .query_row([task_id.as_str()], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            let pointers = row.get_ref(3)?.as_str();
+            let no_other = pointers.is_ok_and(hold_no_more);
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, no_other))
         })
         .optional()?;
-    let Some((status, last_seq, chain)) = row else {
+    let Some((status, last_seq, chain, has_no_other_pointer)) = row else {
         return Ok(None);
     };
     let status: TaskStatus = status
@@ -93,6 +109,7 @@ fn task(conn: &Connection, task_id: &TaskId) -> Result<Option<TaskRow>, Failure>
         kept_status: Some(status),
         last_seq: from_sql(last_seq),
         chain: chain.unwrap_or_default(),
+        has_no_other_pointer,
         ..TaskRow::default()
     }))
 }
@@ -162,7 +179,9 @@ mod tests {
         let rows = stamp::accepted([&commit], &outcomes).flat_map(Accepted::rows);
         write::write(conn, &writes, rows).unwrap();
         conn.execute_batch("COMMIT").unwrap();
-        *known = Some(now.after(&writes));
+        let mut after = now.after(writes);
+        after.learn();
+        *known = Some(after);
         let stamps = outcomes[0].as_ref().unwrap();
         stamps[stamps.len() - 1].event_id.clone()
     }

@@ -7,6 +7,7 @@ use super::failure::Failure;
 use crate::books::call::CallRow;
 use crate::books::chain::StoredEvent;
 use crate::books::plan::Writes;
+use crate::books::pointers::latest_alone;
 use crate::books::stamp::Stamp;
 use crate::books::sums::{Changes, dollars};
 use crate::books::task::TaskRow;
@@ -69,6 +70,7 @@ pub(crate) struct Tasks<'c> {
     whole: CachedStatement<'c>,
     status: CachedStatement<'c>,
     latest: CachedStatement<'c>,
+    latest_alone: CachedStatement<'c>,
 }
 
 impl<'c> Tasks<'c> {
@@ -76,7 +78,7 @@ impl<'c> Tasks<'c> {
         let whole = conn.prepare_cached(
             "INSERT INTO tasks (task_id, created_at, updated_at, status, title, thread_id, scope_id,
                                 requester, risk_level, pointers, last_seq, chain)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, json_object('latest_event_id', ?10), ?11, ?12)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?13, ?11, ?12)
              ON CONFLICT (task_id) DO UPDATE SET
                  created_at = excluded.created_at, updated_at = excluded.updated_at,
                  status = excluded.status, title = excluded.title,
@@ -95,11 +97,16 @@ impl<'c> Tasks<'c> {
                                      '$.latest_event_id', ?3)
              WHERE task_id = ?1",
         )?;
+        let latest_alone = conn.prepare_cached(
+            "UPDATE tasks SET updated_at = ?2, last_seq = ?4, chain = ?5, pointers = ?3
+             WHERE task_id = ?1",
+        )?;
         Ok(Self {
             conn,
             whole,
             status,
             latest,
+            latest_alone,
         })
     }
 
@@ -120,10 +127,16 @@ impl<'c> Tasks<'c> {
         let Some((updated_at, latest)) = &task.latest else {
             return chain(self.conn, task_id, task);
         };
-        self.latest.execute(params![
+        // Without a look at the pointers that there are: nearly always, and it is the greater part of the work.
+        let (statement, latest) = if task.has_no_other_pointer {
+            (&mut self.latest_alone, latest_alone(latest))
+        } else {
+            (&mut self.latest, latest.to_string())
+        };
+        statement.execute(params![
             task_id.as_str(),
             updated_at.to_string(),
-            latest.as_str(),
+            latest,
             to_sql(task.last_seq),
             &task.chain.0[..],
         ])?;
@@ -156,6 +169,7 @@ impl<'c> Tasks<'c> {
             latest.as_str(),
             to_sql(task.last_seq),
             &task.chain.0[..],
+            latest_alone(latest),
         ])?;
         Ok(())
     }

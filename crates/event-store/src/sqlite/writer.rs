@@ -39,6 +39,8 @@ type More<'a> = &'a mut dyn FnMut(usize) -> Option<Append>;
 /// A group that was recorded.
 struct Done {
     outcomes: Vec<Outcome>,
+    /// The log's last position after it.
+    head: u64,
     /// What is known with it on record.
     known: Known,
 }
@@ -132,6 +134,9 @@ impl Writer {
                     let answers = self.record(group, &mut |group| callers.more(group));
                     callers.recorded(answers.len(), began.elapsed());
                     answer(answers);
+                    if let Some(known) = &mut self.known {
+                        known.learn();
+                    }
                 }
                 // A caller that no longer waits for the answer does not need it.
                 Job::Check(reply) => drop(reply.send(self.check())),
@@ -155,8 +160,12 @@ impl Writer {
     fn record(&mut self, mut group: Vec<Append>, more: More<'_>) -> Vec<Answer> {
         let write = |writer: &mut Self, known| writer.write(&mut group, more, known);
         let outcomes = match self.all_or_nothing(write) {
-            Ok(Done { outcomes, known }) => {
-                self.tell(&group, &outcomes, known.facts.head);
+            Ok(Done {
+                outcomes,
+                head,
+                known,
+            }) => {
+                self.tell(&group, &outcomes, head);
                 self.known = Some(known);
                 outcomes
             }
@@ -280,7 +289,8 @@ impl Writer {
         }
         Ok(Done {
             outcomes,
-            known: known.after(&writes),
+            head: writes.head,
+            known: known.after(writes),
         })
     }
 
