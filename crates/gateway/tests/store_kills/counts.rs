@@ -57,6 +57,11 @@ impl fmt::Display for Counts {
 }
 
 impl Counts {
+    /// True if clients were answered, followed and made calls.
+    pub(crate) const fn show_work(&self) -> bool {
+        self.keys > 0 && self.seen > 0 && self.answers > 0
+    }
+
     /// The books of a data folder that is done with.
     pub(crate) fn add(&mut self, books: &Books, told: &Record) {
         self.folders += 1;

@@ -57,11 +57,8 @@ async fn kill(victim: Victim, kills: u64) {
         seed: asked("OCTO_TEST_KILLS_SEED").unwrap_or_else(Dice::new_seed),
     };
     let counts = rounds::run(&plan).await;
-    assert_eq!(counts.kills, plan.kills);
-    assert!(
-        counts.keys > 0 && counts.seen > 0 && counts.answers > 0,
-        "nobody worked: {counts}"
-    );
+    assert!(counts.kills >= plan.kills, "{counts}");
+    assert!(counts.show_work(), "nobody worked: {counts}");
 }
 
 /// An octo that does not know Postgres takes no notice of an address where there is none.
