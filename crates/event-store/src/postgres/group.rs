@@ -10,7 +10,7 @@ use super::feed::note;
 use super::lease::Lease;
 use super::pipeline::{Broken, Pipeline, Step};
 use super::statements::{ANY, Writing};
-use super::write::{self, Column, Task, step};
+use super::write::{self, Task, step};
 use crate::books::chain::StoredEvent;
 use crate::books::plan::Writes;
 use crate::books::stamp::Stamp;
@@ -95,9 +95,7 @@ impl Group<'_> {
     /// The events, with the note that tells all programs of them.
     fn events<'a>(&'a self, client: &'a Client, writing: &'a Writing) -> Step<'a> {
         let note = note(&self.lease.gateway_id, self.before, self.writes.head);
-        let columns = || write::events(&self.events);
-        let then: Vec<Column<'a>> = vec![Box::new(self.only()), Box::new(note)];
-        write::step_then(client, &writing.told_events, columns, then)
+        write::event_step(client, writing, self.only(), &self.events, Some(note))
     }
 
     /// The rows that the events change.

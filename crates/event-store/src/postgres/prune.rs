@@ -226,10 +226,9 @@ async fn remove(
         .iter()
         .map(|(id, each)| write::Task::new(id, &each.task, pointers.get(id)));
     let tasks: Vec<_> = tasks.collect();
-    let events = || write::events(&tombstones);
     let tasks = || write::tasks(&tasks);
     let steps = vec![
-        write::step(tx.client(), &writing.events, ANY, events),
+        write::event_step(tx.client(), writing, ANY, &tombstones, None),
         write::step(tx.client(), &writing.tasks, ANY, tasks),
     ];
     let written = pipeline::run(steps).await;

@@ -114,8 +114,7 @@ async fn take(
         tasks(tx, &records.tasks).await?;
     }
     if !records.events.is_empty() {
-        let columns = || write::events(&records.events);
-        let step = write::step(tx.client(), &writing.events, ANY, columns);
+        let step = write::event_step(tx.client(), writing, ANY, &records.events, None);
         pipeline::run(vec![step])
             .await
             .map_err(|broken| Failure::from(broken.error))?;

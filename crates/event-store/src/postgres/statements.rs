@@ -118,20 +118,15 @@ fn insert(table: &str, layout: &Layout) -> String {
     )
 }
 
+/// Where it writes, all programs are told with the note that comes last, when the transaction commits; without one
+/// nobody is. In a statement of its own, that had to be read and planned for each group.
 fn insert_events() -> String {
     let rows = unnested(EVENTS.into_iter());
-    let only = only(EVENTS.len());
-    format!("INSERT INTO events ({EVENT_COLUMNS}) SELECT {rows} WHERE {only}")
-}
-
-/// The same, and where it writes all programs are told, when the transaction commits, with the note that comes
-/// last. In a statement of its own, that had to be read and planned for each group.
-fn tell_events() -> String {
     let (only, note) = (only(EVENTS.len()), EVENTS.len() + 2);
-    let rows = unnested(EVENTS.into_iter());
     format!(
         "INSERT INTO events ({EVENT_COLUMNS}) SELECT {rows}
-         WHERE CASE WHEN {only} THEN pg_notify('{CHANNEL}', ${note}::text) IS NOT NULL ELSE false END"
+         WHERE CASE WHEN NOT {only} THEN false WHEN ${note}::text IS NULL THEN true
+                    ELSE pg_notify('{CHANNEL}', ${note}) IS NOT NULL END"
     )
 }
 
@@ -193,8 +188,6 @@ pub(crate) struct Writing {
     pub(crate) restored_tasks: Statement,
     pub(crate) tasks: Statement,
     pub(crate) events: Statement,
-    /// Those of a group, with the note that tells all programs.
-    pub(crate) told_events: Statement,
     pub(crate) calls: Statement,
     pub(crate) sums: Statement,
     pub(crate) artifacts: Statement,
@@ -204,32 +197,17 @@ pub(crate) struct Writing {
 impl Writing {
     pub(crate) async fn prepare(client: &Client) -> Result<Self, Failure> {
         let (new, restore, tasks) = (insert("tasks", &NEW_TASKS), restore_tasks(), update_tasks());
-        let (events, told, calls) = (
-            insert_events(),
-            tell_events(),
-            upsert("model_calls", &CALLS, 6),
-        );
+        let (events, calls) = (insert_events(), upsert("model_calls", &CALLS, 6));
         let (sums, artifacts) = (add_sums(), insert("artifacts", &ARTIFACTS));
         let content = format!(
             "INSERT INTO artifact_contents (artifact_id, content) SELECT $1::text, $2::bytea WHERE {}",
             only(2)
         );
-        let (
-            new_tasks,
-            restored_tasks,
-            tasks,
-            events,
-            told_events,
-            calls,
-            sums,
-            artifacts,
-            content,
-        ) = tokio::try_join!(
+        let (new_tasks, restored_tasks, tasks, events, calls, sums, artifacts, content) = tokio::try_join!(
             client.prepare(&new),
             client.prepare(&restore),
             client.prepare(&tasks),
             client.prepare(&events),
-            client.prepare(&told),
             client.prepare(&calls),
             client.prepare(&sums),
             client.prepare(&artifacts),
@@ -240,7 +218,6 @@ impl Writing {
             restored_tasks,
             tasks,
             events,
-            told_events,
             calls,
             sums,
             artifacts,

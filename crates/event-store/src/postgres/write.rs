@@ -7,6 +7,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement};
 
 use super::pipeline::Step;
+use super::statements::Writing;
 use crate::books::call::CallRow;
 use crate::books::chain::StoredEvent;
 use crate::books::pointers::with_latest;
@@ -31,8 +32,25 @@ pub(crate) fn step<'a>(
     step_then(client, statement, columns, vec![Box::new(only)])
 }
 
-/// The same with other values behind the columns.
-pub(crate) fn step_then<'a>(
+/// The same for events, with the note that tells all programs of them; without one, whoever writes them tells.
+pub(crate) fn event_step<'a, T: AsRef<str> + Sync>(
+    client: &'a Client,
+    writing: &'a Writing,
+    only: i64,
+    rows: &'a [StoredEvent<T>],
+    note: Option<String>,
+) -> Step<'a> {
+    let columns = || events(rows);
+    step_then(
+        client,
+        &writing.events,
+        columns,
+        vec![Box::new(only), Box::new(note)],
+    )
+}
+
+/// With other values behind the columns.
+fn step_then<'a>(
     client: &'a Client,
     statement: &'a Statement,
     columns: impl FnOnce() -> Vec<Column<'a>> + Send + 'a,
@@ -80,7 +98,7 @@ pub(crate) fn clean_call(row: &mut CallRow) {
     }
 }
 
-pub(crate) fn events<'a, T: AsRef<str>>(rows: &'a [StoredEvent<T>]) -> Vec<Column<'a>> {
+fn events<'a, T: AsRef<str>>(rows: &'a [StoredEvent<T>]) -> Vec<Column<'a>> {
     let rows: Vec<&StoredEvent<T>> = rows.iter().collect();
     let rows = rows.as_slice();
     vec![

@@ -127,7 +127,7 @@ impl<'c> Tasks<'c> {
         let Some((updated_at, latest)) = &task.latest else {
             return chain(self.conn, task_id, task);
         };
-        // Without a look at the pointers that there are: nearly always, and it is the greater part of the work.
+        // Nearly always without a look at the pointers that there are: the bare row takes none.
         let (statement, latest) = if task.has_no_other_pointer {
             (&mut self.latest_alone, latest_alone(latest))
         } else {
