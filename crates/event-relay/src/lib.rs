@@ -62,4 +62,4 @@ mod status;
 pub use config::{InvalidNats, NatsConfig};
 pub use error::RelayError;
 pub use relay::NatsRelay;
-pub use status::NatsStatus;
+pub use status::{NatsStatus, published};

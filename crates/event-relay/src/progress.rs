@@ -36,7 +36,7 @@ impl Progress {
     }
 
     /// Where in the log the stream ends; 0 until it was asked.
-    pub(crate) fn position(&self) -> u64 {
+    fn position(&self) -> u64 {
         self.position.load(Ordering::Relaxed)
     }
 

@@ -39,13 +39,6 @@ impl NatsRelay {
         }
     }
 
-    /// The position in the log up to which every event is in the stream, as far as this relay knows: 0 until it
-    /// has asked the stream. What stands behind it waits in the store alone.
-    #[must_use]
-    pub fn published(&self) -> u64 {
-        self.progress.position()
-    }
-
     /// Publishes every event of the log, and each new one as it is recorded, until `closing` is cancelled or
     /// the store is closed. Then what is in the log goes out for up to three seconds.
     ///

@@ -1,7 +1,24 @@
-//! Whether a server can be published to.
+//! Whether a server can be published to, and what it has got.
+
+use event_store::EventStore;
 
 use crate::connection::{Connection, unusable};
+use crate::start::start;
 use crate::{NatsConfig, RelayError};
+
+/// Asks the stream up to which position of a store's log it has, or had, every event: 0 if it does not exist yet.
+/// What stands behind that waits in the store alone. Changes nothing, and can be asked beside a relay.
+///
+/// # Errors
+/// The stream can not be asked, or is the copy of another log.
+pub async fn published(config: &NatsConfig, store: &dyn EventStore) -> Result<u64, RelayError> {
+    let connection = Connection::open(config).await?;
+    let Some(stream) = connection.existing(config).await? else {
+        return Ok(0);
+    };
+    let (start, _) = start(config, store, &stream).await?;
+    Ok(start.after)
+}
 
 /// What a server says.
 #[derive(Clone, Debug, PartialEq, Eq)]

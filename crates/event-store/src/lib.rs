@@ -117,6 +117,6 @@ pub use log::{LogFollow, LogQuery};
 pub use postgres::{PostgresOptions, PostgresStore};
 pub use progress::Progress;
 pub use sqlite::{SqliteOptions, SqliteStore};
-pub use store::{EventStore, Orphans, Overview, Position, Pruned, Rebuilt, Verified};
+pub use store::{EventStore, Orphans, Overview, Position, PruneQuery, Pruned, Rebuilt, Verified};
 pub use task::{Pointers, Requester, Task, TaskQuery};
 pub use transfer::{Copied, Records, RecordsQuery, copy, must_be_whole};

@@ -124,8 +124,8 @@ fn states(are_meant: impl Fn(TaskStatus) -> bool) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
-/// Where tasks stand that ended before a moment and were not pruned since. Takes the moment, the place after which
-/// they are looked for, and the number of rows.
+/// Where tasks stand that ended before a moment, up to a position in the log, and were not pruned since. Takes the
+/// moment, the place after which they are looked for, the position, and the number of rows.
 ///
 /// What is added to the status keeps a database from looking them up by it: it would sort nearly all tasks.
 pub(crate) fn to_prune() -> String {
@@ -133,16 +133,30 @@ pub(crate) fn to_prune() -> String {
         "SELECT created_at, task_id FROM tasks
          WHERE created_at < $1 AND updated_at < $1 AND (status || '') IN ({})
            AND (created_at, task_id) > ($2, $3)
-           AND NOT EXISTS (SELECT 1 FROM events WHERE events.task_id = tasks.task_id
-                             AND task_seq = tasks.last_seq AND type = 'TASK_PRUNED')
-         ORDER BY created_at, task_id LIMIT $4",
-        terminal_states()
+           AND {}
+         ORDER BY created_at, task_id LIMIT $5",
+        terminal_states(),
+        unpruned_up_to("$4")
     )
 }
 
-/// The condition that a task ended before a moment, which is the second parameter.
+/// The condition that a task ended before a moment, which is the second parameter, and up to a position in the log,
+/// which is the third.
 pub(crate) fn ended_before() -> String {
-    format!("updated_at < $2 AND status IN ({})", terminal_states())
+    format!(
+        "updated_at < $2 AND status IN ({}) AND {}",
+        terminal_states(),
+        unpruned_up_to("$3")
+    )
+}
+
+/// The condition that the last event of a task is no tombstone, and stands up to a position in the log, which is that
+/// parameter. Not an `EXISTS`: for that Postgres may look at all events first, and then for their tasks.
+fn unpruned_up_to(parameter: &str) -> String {
+    format!(
+        "(SELECT position FROM events WHERE events.task_id = tasks.task_id AND task_seq = tasks.last_seq
+                                        AND type <> 'TASK_PRUNED') <= {parameter}"
+    )
 }
 
 /// Takes a task, a position in it and the number of rows.
@@ -191,8 +205,8 @@ pub(crate) const OVERVIEW: &str = "SELECT
      (SELECT max(position) FROM events) AS last_position,
      (SELECT ts FROM events WHERE position = (SELECT max(position) FROM events)) AS last_event_at";
 
-/// What pruning would remove: the counts of tasks, events, calls and artifacts. Takes the moment. The rule is
-/// that of [`Candidate::prune`](crate::books::prune::Candidate::prune).
+/// What pruning would remove: the counts of tasks, events, calls and artifacts. Takes the moment and the
+/// position in the log. The rule is that of [`Candidate::prune`](crate::books::prune::Candidate::prune).
 pub(crate) fn prunable() -> String {
     let of = |table: &str| {
         format!(
@@ -208,7 +222,7 @@ pub(crate) fn prunable() -> String {
                               WHERE events.task_id = tasks.task_id
                                 AND (idempotency_key IS NOT NULL OR type = 'TASK_PRUNED')), 1) AS kept
              FROM tasks
-             WHERE created_at < $1 AND updated_at < $1 AND status IN ({})
+             WHERE created_at < $1 AND updated_at < $1 AND status IN ({}) AND {}
                AND NOT EXISTS (SELECT 1 FROM model_calls
                                WHERE model_calls.task_id = tasks.task_id
                                  AND model_calls.status = 'started'))
@@ -221,6 +235,7 @@ pub(crate) fn prunable() -> String {
                            WHERE events.task_id = going.task_id AND task_seq <= kept
                              AND type = 'ARTIFACT_CREATED')",
         terminal_states(),
+        unpruned_up_to("$2"),
         of("model_calls"),
         of("artifacts"),
     )

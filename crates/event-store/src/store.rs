@@ -126,11 +126,11 @@ pub trait EventStore: fmt::Debug + Send + Sync {
     async fn verify(&self, progress: &Progress) -> Result<Verified, StoreError>;
 
     /// What [`prune`](Self::prune) would remove now.
-    async fn prunable(&self, before: Timestamp) -> Result<Pruned, StoreError>;
+    async fn prunable(&self, query: PruneQuery) -> Result<Pruned, StoreError>;
 
-    /// Removes the events of tasks that ended before a moment, with their calls and artifacts. Sums stay,
-    /// and what makes a repeated request find its task. `TASK_PRUNED` says what was there.
-    async fn prune(&self, before: Timestamp, progress: &Progress) -> Result<Pruned, StoreError>;
+    /// Removes the events of tasks that ended long ago, with their calls and artifacts. Sums stay, and what makes
+    /// a repeated request find its task. `TASK_PRUNED` says what was there.
+    async fn prune(&self, query: PruneQuery, progress: &Progress) -> Result<Pruned, StoreError>;
 
     /// Some of its records as they are, for [`copy`](crate::copy).
     async fn records(&self, query: RecordsQuery, limit: usize) -> Result<Records, StoreError>;
@@ -227,6 +227,33 @@ impl Verified {
     #[must_use]
     pub const fn is_good(&self) -> bool {
         self.problem_count == 0
+    }
+}
+
+/// Which tasks [`EventStore::prune`] removes the events of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PruneQuery {
+    /// Those that ended before this moment.
+    pub before: Timestamp,
+    /// Those whose last event stands at this position in the log or before it: what stands behind it waits for
+    /// another reader of the log.
+    pub up_to: u64,
+}
+
+impl PruneQuery {
+    /// All that ended before a moment, wherever they stand in the log.
+    #[must_use]
+    pub const fn before(before: Timestamp) -> Self {
+        Self {
+            before,
+            up_to: u64::MAX,
+        }
+    }
+
+    /// Only what stands in the log up to a position.
+    #[must_use]
+    pub const fn up_to(self, up_to: u64) -> Self {
+        Self { up_to, ..self }
     }
 }
 

@@ -1,6 +1,5 @@
 //! Events on their way to NATS, beside the server.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use event_relay::NatsRelay;
@@ -15,7 +14,6 @@ const END_LIMIT: Duration = Duration::from_secs(10);
 /// The relay at work, if one is configured. Dropping it stops it; nothing is lost by that.
 #[derive(Debug)]
 pub(crate) struct Relay {
-    nats: Option<Arc<NatsRelay>>,
     closing: CancellationToken,
     running: JoinSet<()>,
 }
@@ -25,22 +23,12 @@ impl Relay {
     pub(crate) fn start(app: &App) -> Self {
         let closing = CancellationToken::new();
         let mut running = JoinSet::new();
-        let nats = app.config.nats.clone();
-        let nats = nats.map(|config| Arc::new(NatsRelay::new(config, app.store.clone())));
-        if let Some(relay) = nats.clone() {
+        if let Some(config) = app.config.nats.clone() {
+            let relay = NatsRelay::new(config, app.store.clone());
             let told = closing.clone();
             running.spawn(async move { relay.run(told).await });
         }
-        Self {
-            nats,
-            closing,
-            running,
-        }
-    }
-
-    /// Who publishes, for those who have to know how far it is.
-    pub(crate) fn nats(&self) -> Option<Arc<NatsRelay>> {
-        self.nats.clone()
+        Self { closing, running }
     }
 
     /// Publishes what is in the log, if NATS takes it at once; the rest goes out after the next start.

@@ -1,22 +1,18 @@
 //! Once a day, removes the events of tasks that ended so long ago that the settings let them go. What they cost
 //! stays.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use event_payloads::Timestamp;
-use event_relay::NatsRelay;
-use event_store::{Clock, EventStore, LogQuery, Progress, StoreError, SystemClock};
+use event_relay::RelayError;
+use event_store::{Clock, EventStore, Progress, PruneQuery, StoreError, SystemClock};
 use tokio::task::JoinSet;
 
 use crate::app::App;
 use crate::config::DAY;
 
-/// After how long it looks again, and not only the next day, where something went wrong or has to wait; and by how much
-/// a clock may have jumped back.
+/// After how long it looks again, and not only the next day, where something went wrong or has to wait.
 const HOUR: Duration = Duration::from_secs(3_600);
-/// For NATS to say what it has, before the first look.
-const MINUTE: Duration = Duration::from_secs(60);
 
 /// Looks at the start and every day, while the gateway runs. Stops when dropped: it removes some tasks at a
 /// time, each whole or not at all.
@@ -26,27 +22,23 @@ pub(crate) struct Retention {
 }
 
 impl Retention {
-    /// Does nothing where the settings keep everything. What `nats` has yet to publish stays.
-    pub(crate) fn start(app: &App, nats: Option<Arc<NatsRelay>>) -> Self {
+    /// Does nothing where the settings keep everything. What NATS has yet to get stays.
+    pub(crate) fn start(app: &App) -> Self {
         let mut running = JoinSet::new();
         if let Some(kept) = app.config.storage.retention {
             let app = app.clone();
             running.spawn(async move {
                 let closing = app.closing.clone();
-                let daily = prune_daily(&app, kept, nats.as_deref());
-                let _ = closing.run_until_cancelled(daily).await;
+                let _ = closing.run_until_cancelled(prune_daily(&app, kept)).await;
             });
         }
         Self { _running: running }
     }
 }
 
-async fn prune_daily(app: &App, kept: Duration, nats: Option<&NatsRelay>) {
-    if nats.is_some() {
-        tokio::time::sleep(MINUTE).await;
-    }
+async fn prune_daily(app: &App, kept: Duration) {
     loop {
-        let all = prune(app, kept, nats, SystemClock.now())
+        let all = prune(app, SystemClock.now() - kept)
             .await
             .unwrap_or_else(|error| {
                 tracing::warn!(
@@ -59,21 +51,23 @@ async fn prune_daily(app: &App, kept: Duration, nats: Option<&NatsRelay>) {
     }
 }
 
-/// Removes what ended so long before now. False if some of it has to wait for NATS.
-async fn prune(
-    app: &App,
-    kept: Duration,
-    nats: Option<&NatsRelay>,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
-    let due = now - kept;
-    let waits = match nats {
-        Some(nats) => first_after(app.store.as_ref(), nats.published()).await?,
-        None => None,
-    };
-    // The clock may have jumped back since: no event of what goes is to stand behind one that waits.
-    let before = waits.map_or(due, |waits| due.min(waits - HOUR));
-    let pruned = app.store.prune(before, &Progress::default()).await?;
+/// Why nothing was removed, or not all.
+#[derive(Debug, thiserror::Error)]
+enum RetentionError {
+    #[error("what NATS has not got stays, and it cannot say what it has")]
+    Nats(#[from] RelayError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Removes what ended before a moment. False if some of it has to wait for NATS.
+async fn prune(app: &App, before: Timestamp) -> Result<bool, RetentionError> {
+    let store = app.store.as_ref();
+    let mut query = PruneQuery::before(before);
+    if let Some(nats) = &app.config.nats {
+        query = query.up_to(event_relay::published(nats, store).await?);
+    }
+    let pruned = store.prune(query, &Progress::default()).await?;
     if pruned.tasks > 0 {
         tracing::info!(
             %before,
@@ -84,37 +78,29 @@ async fn prune(
             "removed the events of tasks that ended long ago"
         );
     }
-    if before < due {
-        tracing::warn!(%before, "nothing that ended later is removed before NATS has all events");
+    if query.up_to >= *store.head().borrow() {
+        return Ok(true);
     }
-    Ok(before == due)
+    let waiting = waiting(store, query).await?;
+    if waiting > 0 {
+        tracing::warn!(
+            waiting,
+            "tasks that ended long ago wait for NATS to get their events, looking again in an hour"
+        );
+    }
+    Ok(waiting == 0)
 }
 
-/// When the first event after a position happened.
-async fn first_after(
-    store: &dyn EventStore,
-    mut after: u64,
-) -> Result<Option<Timestamp>, StoreError> {
-    loop {
-        let types = Vec::new();
-        let page = store
-            .log(LogQuery {
-                after,
-                types,
-                limit: 1,
-            })
-            .await?;
-        match page.events.first() {
-            Some(first) => return Ok(Some(first.event.ts)),
-            None if page.caught_up => return Ok(None),
-            // Only such as nobody can read.
-            None => after = page.next,
-        }
-    }
+/// How many tasks would go if they did not stand behind the position up to which they may.
+pub(crate) async fn waiting(store: &dyn EventStore, query: PruneQuery) -> Result<u64, StoreError> {
+    let all = store.prunable(PruneQuery::before(query.before)).await?;
+    Ok(all.tasks.saturating_sub(store.prunable(query).await?.tasks))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use event_payloads::{Actor, Payload, StateTransition, TaskCreated, TaskId, TaskStatus};
     use event_relay::NatsConfig;
     use event_store::{Commit, NewEvent};
@@ -161,22 +147,27 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_nats_has_not_got_stays_however_old_it_is() {
+    async fn nothing_goes_while_nats_can_not_say_what_it_has() {
         let data = tempfile::tempdir().unwrap();
-        let app = app(&data).await;
+        let mut app = app(&data).await;
         let task_id = ended_task(&app).await;
-        let count = async || app.store.events(&task_id, 0, 100).await.unwrap().len();
-        let config = NatsConfig::new("nats://127.0.0.1:1").unwrap();
-        let nats = NatsRelay::new(config, app.store.clone());
-        let two_days = 2 * 86_400_000_000;
-        let now = Timestamp::from_unix_micros(SystemClock.now().unix_micros() + two_days);
-        assert!(!prune(&app, DAY, Some(&nats), now).await.unwrap());
-        assert_eq!(count().await, 3);
-        assert!(prune(&app, 3 * DAY, None, now).await.unwrap());
-        assert_eq!(count().await, 3);
-        assert!(prune(&app, DAY, None, now).await.unwrap());
+        let count = async |app: &App| app.store.events(&task_id, 0, 100).await.unwrap().len();
+        let later = Timestamp::from_unix_micros(SystemClock.now().unix_micros() + 1_000_000);
+        let without = app.config.clone();
+        let nats = Some(NatsConfig::new("nats://127.0.0.1:1").unwrap());
+        app.config = Arc::new(Config {
+            nats,
+            ..Config::clone(&without)
+        });
+        let refused = prune(&app, later).await.unwrap_err();
+        assert!(matches!(refused, RetentionError::Nats(_)), "{refused}");
+        assert_eq!(count(&app).await, 3);
+        app.config = without;
+        assert!(prune(&app, later - DAY).await.unwrap());
+        assert_eq!(count(&app).await, 3);
+        assert!(prune(&app, later).await.unwrap());
         assert_eq!(
-            count().await,
+            count(&app).await,
             2,
             "its first event and what says that the others are gone"
         );

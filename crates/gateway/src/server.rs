@@ -42,7 +42,7 @@ pub async fn serve(
 ) -> Result<(), event_store::StoreError> {
     let relay = Relay::start(&app);
     let takeover = Takeover::start(&app);
-    let retention = Retention::start(&app, relay.nats());
+    let retention = Retention::start(&app);
     let connections = Connections::new(&app);
     connections.accept_until(listener, &stop).await;
     tracing::info!("ending: no new connections, waiting for calls in flight");

@@ -11,7 +11,7 @@ mod support;
 
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use async_nats::jetstream::{self, Context, consumer::pull};
@@ -139,4 +139,68 @@ async fn every_event_reaches_a_server_that_comes_up_late() {
     assert_eq!(examined(data.path()).await["level"], "ok");
     assert_eq!(gateway.end().await, Some(0));
     drop(running);
+}
+
+/// `octo store prune` of all that has ended.
+async fn prune(data: &Path, options: &[&str]) -> Output {
+    let arguments = ["store", "prune", "--before", "0d", "--json"];
+    let prune = octo(data, "").args(arguments).args(options).output();
+    prune.await.unwrap()
+}
+
+/// How many tasks it removed, and how many wait.
+fn pruned(output: &Output) -> (u64, u64) {
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let done: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let count = |field: &str| done[field].as_u64().unwrap();
+    (count("tasks"), count("waiting"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nats_has_not_got_is_not_pruned() {
+    let data = tempfile::tempdir().unwrap();
+    let data = data.path();
+    let port = free_port();
+    let settings =
+        format!("OCTOAGENT_LLM_MODE=echo\nOCTO_NATS_URL=nats://octo:hidden@127.0.0.1:{port}\n");
+    std::fs::write(data.join(".env"), settings).unwrap();
+    // One task a run of the gateway.
+    let answer = async |key: &str| {
+        let gateway = Octo::start(data, "").await;
+        let body = json!({"text": "hello", "idempotency_key": key}).to_string();
+        let body = body.as_bytes();
+        let taken = send(gateway.address, "POST", "/api/message", &[], body).await;
+        let task_id = taken.json()["task_id"].as_str().unwrap().to_owned();
+        let stream = format!("/api/stream/task/{task_id}");
+        send(gateway.address, "GET", &stream, &[], b"").await;
+        gateway
+    };
+    let mut running = nats(port, &data.join("nats"));
+    let gateway = answer("first").await;
+    let events = GOOD_TASK.len();
+    read(port, events).await;
+    assert_eq!(gateway.end().await, Some(0));
+    running.kill().await.unwrap();
+    assert_eq!(answer("second").await.end().await, Some(0));
+
+    let refused = prune(data, &["--yes"]).await;
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{told}");
+    assert!(told.contains("--without-nats"), "{told}");
+    assert!(!told.contains("hidden"), "{told}");
+    let mut running = nats(port, &data.join("nats"));
+    read(port, events).await;
+    assert_eq!(pruned(&prune(data, &["--dry-run"]).await), (1, 1));
+    assert_eq!(pruned(&prune(data, &["--yes"]).await), (1, 1));
+
+    // The second, then what says that the first is gone, then what comes later.
+    let gateway = answer("third").await;
+    let all = read(port, 3 * events + 1).await;
+    assert_eq!(all[2 * events]["event"]["type"], "TASK_PRUNED");
+    assert_eq!(gateway.end().await, Some(0));
+    assert_eq!(pruned(&prune(data, &["--yes"]).await), (2, 0));
+    running.kill().await.unwrap();
+    assert_eq!(answer("fourth").await.end().await, Some(0));
+    let forced = prune(data, &["--yes", "--without-nats"]).await;
+    assert_eq!(pruned(&forced), (1, 0));
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use event_relay::{RelayError, published};
+
 use crate::books::Books;
 use crate::reader::{check, read};
 use crate::running::Running;
@@ -12,7 +14,8 @@ async fn a_server_that_is_killed_again_and_again_and_down_at_the_start_loses_not
     let (mut server, books) = (Server::place(), Books::open().await);
     let relay = Running::start(server.config(), &books.store);
     books.write(4, 2, 25).await;
-    assert_eq!(relay.published(), 0);
+    let refused = published(&server.config(), &*books.store).await;
+    assert!(matches!(refused, Err(RelayError::Connect { .. })));
     for _ in 0..5 {
         server.up().await;
         let kill = async {
@@ -25,7 +28,9 @@ async fn a_server_that_is_killed_again_and_again_and_down_at_the_start_loses_not
     server.up().await;
     let read = read(&server.context().await, 200 + 5 * 320).await;
     check(&read, &books.log().await);
-    assert_eq!(relay.end().await, *books.store.head().borrow());
+    relay.end().await;
+    let published = published(&server.config(), &*books.store).await.unwrap();
+    assert_eq!(published, *books.store.head().borrow());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -67,10 +72,13 @@ async fn a_relay_that_ends_publishes_what_is_in_the_log_and_keeps_how_far_it_is(
     books.write(16, 1, 25).await;
     relay.end().await;
     check(&read(&context, 401).await, &books.log().await);
+    let has = || async { published(&server.config(), &*books.store).await.unwrap() };
+    assert_eq!(has().await, 401);
 
     // Nothing of it comes again, although the stream no longer says so.
     let stream = context.get_stream("OCTO_EVENTS").await.unwrap();
     stream.purge().await.unwrap();
+    assert_eq!(has().await, 401, "it had them");
     let relay = Running::start(server.config(), &books.store);
     books.write(1, 1, 3).await;
     let read = read(&context, 3).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
-use event_relay::{NatsStatus, RelayError};
+use event_relay::{NatsStatus, RelayError, published};
 use tokio::time::Instant;
 
 use crate::books::Books;
@@ -83,6 +83,8 @@ async fn asking_makes_no_stream() {
     for _ in 0..2 {
         let found = NatsStatus::ask(&server.config()).await.unwrap();
         assert_eq!(found.messages, None);
+        let books = Books::open().await;
+        assert_eq!(published(&server.config(), &*books.store).await.unwrap(), 0);
     }
 }
 

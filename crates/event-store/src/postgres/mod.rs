@@ -29,7 +29,7 @@ mod writer;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use event_payloads::{ArtifactId, Event, EventId, EventPage, ModelCallChunk, TaskId, Timestamp};
+use event_payloads::{ArtifactId, Event, EventId, EventPage, ModelCallChunk, TaskId};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
@@ -46,8 +46,8 @@ use crate::live::Hub;
 use crate::prepared::{ArtifactLimits, Prepared, look_over};
 use crate::{
     Artifact, Call, Clock, Commit, CostQuery, CostRow, EventStore, LogQuery, OpenCall, Orphans,
-    Overview, Position, Progress, Pruned, Rebuilt, Records, RecordsQuery, StoreError, Subscription,
-    Task, TaskQuery, Verified,
+    Overview, Position, Progress, PruneQuery, Pruned, Rebuilt, Records, RecordsQuery, StoreError,
+    Subscription, Task, TaskQuery, Verified,
 };
 
 /// An [`EventStore`] in a Postgres database, which any number of programs may write to at once.
@@ -262,8 +262,8 @@ impl EventStore for PostgresStore {
         self.readers.overview().await
     }
 
-    async fn prunable(&self, before: Timestamp) -> Result<Pruned, StoreError> {
-        self.readers.prunable(before).await
+    async fn prunable(&self, query: PruneQuery) -> Result<Pruned, StoreError> {
+        self.readers.prunable(query).await
     }
 
     async fn check(&self) -> Result<(), StoreError> {
@@ -294,20 +294,23 @@ impl EventStore for PostgresStore {
         verify::everything(&self.connector, progress).await
     }
 
-    async fn prune(&self, before: Timestamp, progress: &Progress) -> Result<Pruned, StoreError> {
-        drop(self.jobs()?);
+    async fn prune(&self, query: PruneQuery, progress: &Progress) -> Result<Pruned, StoreError> {
         let told = |failure: failure::Failure| failure.told(self.connector.server());
+        drop(self.jobs()?);
         let mut repairer = Repairer::open(&self.connector).await.map_err(told)?;
         let mut pruned = Pruned::default();
         let mut after = TaskKey::default();
         loop {
-            let tasks = prune::candidates(&self.readers, before, &after).await?;
+            let tasks = prune::candidates(&repairer.conn, query, &after);
+            let tasks = tasks.await.map_err(told)?;
             let Some(last) = tasks.last().cloned() else {
                 return Ok(pruned);
             };
             after = last;
+            // Until the store is closed.
+            drop(self.jobs()?);
             let (own, clock) = (&self.lease.gateway_id, self.clock.as_ref());
-            let part = Box::pin(prune::some(&mut repairer, own, before, &tasks, clock));
+            let part = Box::pin(prune::some(&mut repairer, own, query, &tasks, clock));
             let part = part.await.map_err(told)?;
             for event in part.events {
                 self.hub.publish_one(event);

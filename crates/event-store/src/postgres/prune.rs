@@ -11,16 +11,16 @@ use super::facts::LOCK;
 use super::failure::Failure;
 use super::feed::tell;
 use super::pipeline;
-use super::pool::Readers;
+use super::pool::Params;
 use super::records::head;
 use super::repair::Repairer;
 use super::statements::{ANY, Writing};
 use super::write;
 use crate::books::prune::{Candidate, Pruning, TASKS, TaskKey};
 use crate::id::Monotonic;
-use crate::rows::{self, Row as _};
+use crate::rows::{self, Row as _, to_sql};
 use crate::sql::{self, CALL_COLUMNS, EVENT_COLUMNS, TASK_COLUMNS};
-use crate::{Clock, Pruned, StoreError, Task};
+use crate::{Clock, PruneQuery, Pruned, StoreError, Task};
 
 /// The longest that one transaction may take.
 const LIMIT: Duration = Duration::from_secs(600);
@@ -35,16 +35,18 @@ pub(crate) struct Part {
     pub(crate) head: u64,
 }
 
-/// Looks for some tasks after a place that ended before a moment. Only reads: among a million it takes its time.
+/// Looks for some tasks after a place that ended so long ago. Only reads, and holds no lock: among a million it takes
+/// its time. Not on a reader's connection, which may sort all tasks for it.
 pub(crate) async fn candidates(
-    readers: &Readers,
-    before: Timestamp,
+    conn: &Conn,
+    query: PruneQuery,
     (created_at, task_id): &TaskKey,
-) -> Result<Vec<TaskKey>, StoreError> {
-    let before = before.to_string();
-    let found = readers
-        .query(&sql::to_prune(), &[&before, created_at, task_id, &TASKS])
-        .await?;
+) -> Result<Vec<TaskKey>, Failure> {
+    let (before, up_to) = (query.before.to_string(), to_sql(query.up_to));
+    let place: Params<'_> = &[&before, created_at, task_id, &up_to, &TASKS];
+    let sql = sql::to_prune();
+    let found = async { Ok(conn.client.query(&sql, place).await?) };
+    let found = Conn::within(LIMIT, Box::pin(found)).await?;
     let text = |row: &Row, column| row.text(column).unwrap_or_default();
     let places = found.iter();
     Ok(places
@@ -52,11 +54,11 @@ pub(crate) async fn candidates(
         .collect())
 }
 
-/// Prunes tasks, unless one has not ended before that moment any more. One of which a row can not be read stays.
+/// Prunes tasks, unless one has not ended so long ago any more. One of which a row can not be read stays.
 pub(crate) async fn some(
     repairer: &mut Repairer,
     gateway_id: &str,
-    before: Timestamp,
+    query: PruneQuery,
     tasks: &[TaskKey],
     clock: &dyn Clock,
 ) -> Result<Part, Failure> {
@@ -64,12 +66,12 @@ pub(crate) async fn some(
         let tx = repairer.conn.client.transaction().await?;
         tx.batch_execute(LOCK).await?;
         let from = head(&tx).await?;
-        let tasks = ended(&tx, before, tasks).await?;
+        let tasks = ended(&tx, query, tasks).await?;
         let mut part = Part {
             head: from,
             ..Part::default()
         };
-        let prunings = plan(&tx, before, &tasks, &mut part, clock).await?;
+        let prunings = plan(&tx, query.before, &tasks, &mut part, clock).await?;
         if prunings.is_empty() {
             return Ok(part);
         }
@@ -85,10 +87,10 @@ pub(crate) async fn some(
     Conn::within(LIMIT, Box::pin(part)).await
 }
 
-/// Those of some tasks that ended before a moment, in their order.
+/// Those of some tasks that ended so long ago, in their order.
 async fn ended(
     tx: &Transaction<'_>,
-    before: Timestamp,
+    query: PruneQuery,
     tasks: &[TaskKey],
 ) -> Result<Vec<Task>, Failure> {
     let ids: Vec<&str> = tasks.iter().map(|(_, task_id)| task_id.as_str()).collect();
@@ -97,7 +99,8 @@ async fn ended(
          ORDER BY created_at, task_id",
         sql::ended_before()
     );
-    let found = tx.query(&sql, &[&ids, &before.to_string()]).await?;
+    let (before, up_to) = (query.before.to_string(), to_sql(query.up_to));
+    let found = tx.query(&sql, &[&ids, &before, &up_to]).await?;
     Ok(rows::readable(found.iter().map(rows::task).collect()))
 }
 

@@ -1,6 +1,6 @@
 //! Reading tasks, events, artifacts and costs.
 
-use event_payloads::{ArtifactId, Event, EventId, EventPage, LoggedEvent, TaskId, Timestamp};
+use event_payloads::{ArtifactId, Event, EventId, EventPage, LoggedEvent, TaskId};
 use tokio_postgres::Row;
 
 use super::pool::Readers;
@@ -10,8 +10,8 @@ use crate::files;
 use crate::rows::{self, Problem, Row as _, corrupt, from_sql, to_sql};
 use crate::sql;
 use crate::{
-    Artifact, Call, CostQuery, CostRow, LogQuery, OpenCall, Orphans, Overview, Position, Pruned,
-    StoreError, Task, TaskQuery,
+    Artifact, Call, CostQuery, CostRow, LogQuery, OpenCall, Orphans, Overview, Position,
+    PruneQuery, Pruned, StoreError, Task, TaskQuery,
 };
 
 fn limit(rows: usize) -> i64 {
@@ -161,8 +161,13 @@ impl Readers {
         })
     }
 
-    pub(crate) async fn prunable(&self, before: Timestamp) -> Result<Pruned, StoreError> {
-        let rows = self.query(&sql::prunable(), &[&before.to_string()]).await?;
+    pub(crate) async fn prunable(&self, query: PruneQuery) -> Result<Pruned, StoreError> {
+        let rows = self
+            .query(
+                &sql::prunable(),
+                &[&query.before.to_string(), &to_sql(query.up_to)],
+            )
+            .await?;
         let pruned = rows.first().map(rows::pruned).transpose()?;
         Ok(pruned.unwrap_or_default())
     }

@@ -26,7 +26,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use async_trait::async_trait;
-use event_payloads::{ArtifactId, Event, EventId, EventPage, ModelCallChunk, TaskId, Timestamp};
+use event_payloads::{ArtifactId, Event, EventId, EventPage, ModelCallChunk, TaskId};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use lock::DatabaseLock;
@@ -41,8 +41,8 @@ use crate::live::Hub;
 use crate::prepared::{ArtifactLimits, Prepared, look_over};
 use crate::{
     Artifact, Call, Commit, CostQuery, CostRow, EventStore, LogQuery, OpenCall, Orphans, Overview,
-    Position, Progress, Pruned, Rebuilt, Records, RecordsQuery, StoreError, Subscription, Task,
-    TaskQuery, Verified,
+    Position, Progress, PruneQuery, Pruned, Rebuilt, Records, RecordsQuery, StoreError,
+    Subscription, Task, TaskQuery, Verified,
 };
 
 /// An [`EventStore`] in a SQLite file, with large artifacts in a folder.
@@ -280,16 +280,16 @@ impl EventStore for SqliteStore {
             .await
     }
 
-    async fn prunable(&self, before: Timestamp) -> Result<Pruned, StoreError> {
-        let read = move |conn: &_| read::prunable(conn, before);
+    async fn prunable(&self, query: PruneQuery) -> Result<Pruned, StoreError> {
+        let read = move |conn: &_| read::prunable(conn, query);
         self.readers.run(read).await
     }
 
-    async fn prune(&self, before: Timestamp, progress: &Progress) -> Result<Pruned, StoreError> {
+    async fn prune(&self, query: PruneQuery, progress: &Progress) -> Result<Pruned, StoreError> {
         let mut pruned = Pruned::default();
         let mut after = TaskKey::default();
         loop {
-            let look = move |conn: &_| prune::candidates(conn, before, &after);
+            let look = move |conn: &_| prune::candidates(conn, query, &after);
             let tasks = self.readers.run(look).await?;
             let Some(last) = tasks.last().cloned() else {
                 return Ok(pruned);
@@ -297,7 +297,7 @@ impl EventStore for SqliteStore {
             after = last;
             let files = self.files.clone();
             let part = self
-                .ask(|reply| Job::Prune(before, tasks, files, reply))
+                .ask(|reply| Job::Prune(query, tasks, files, reply))
                 .await?;
             pruned.add(part.pruned);
             progress.add(part.pruned.events);

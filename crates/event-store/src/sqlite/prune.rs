@@ -9,9 +9,9 @@ use super::{read, row};
 use crate::books::prune::{Candidate, Pruning, TASKS, TaskKey};
 use crate::files::Leaving;
 use crate::id::Monotonic;
-use crate::rows;
+use crate::rows::{self, to_sql};
 use crate::sql::{self, EVENT_COLUMNS, TASK_COLUMNS};
-use crate::{Artifact, Clock, Pruned, Task};
+use crate::{Artifact, Clock, PruneQuery, Pruned, Task};
 
 /// A part of the work.
 #[derive(Debug, Default)]
@@ -27,22 +27,28 @@ pub(crate) struct Part {
     pub(crate) head: u64,
 }
 
-/// Looks for some tasks after a place that ended before a moment. Only reads: among a million it takes its time.
+/// Looks for some tasks after a place that ended so long ago. Only reads: among a million it takes its time.
 pub(crate) fn candidates(
     conn: &Connection,
-    before: Timestamp,
+    query: PruneQuery,
     (created_at, task_id): &TaskKey,
 ) -> Result<Vec<TaskKey>, Failure> {
-    let params = params![before.to_string(), created_at, task_id, TASKS];
+    let params = params![
+        query.before.to_string(),
+        created_at,
+        task_id,
+        to_sql(query.up_to),
+        TASKS
+    ];
     let mut statement = conn.prepare_cached(&sql::to_prune())?;
     let found = statement.query_map(params, |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(found.collect::<Result<_, _>>()?)
 }
 
-/// Prunes tasks, unless one has not ended before that moment any more. One of which a row can not be read stays.
+/// Prunes tasks, unless one has not ended so long ago any more. One of which a row can not be read stays.
 pub(crate) fn some(
     conn: &Connection,
-    before: Timestamp,
+    query: PruneQuery,
     tasks: &[TaskKey],
     ids: &mut Monotonic,
     clock: &dyn Clock,
@@ -52,9 +58,9 @@ pub(crate) fn some(
         ..Part::default()
     };
     for (_, task_id) in tasks {
-        let task = ended(conn, before, task_id);
+        let task = ended(conn, query, task_id);
         let done = task.and_then(|task| match task {
-            Some(task) => one(conn, before, &task, &mut part, ids, clock),
+            Some(task) => one(conn, query.before, &task, &mut part, ids, clock),
             None => Ok(()),
         });
         match done {
@@ -65,14 +71,13 @@ pub(crate) fn some(
     Ok(part)
 }
 
-fn ended(conn: &Connection, before: Timestamp, task_id: &str) -> Result<Option<Task>, Failure> {
+fn ended(conn: &Connection, query: PruneQuery, task_id: &str) -> Result<Option<Task>, Failure> {
     let sql = format!(
         "SELECT {TASK_COLUMNS} FROM tasks WHERE task_id = $1 AND {}",
         sql::ended_before()
     );
-    row::first(conn, &sql, [task_id, &before.to_string()], |row| {
-        rows::task(row)
-    })
+    let params = params![task_id, query.before.to_string(), to_sql(query.up_to)];
+    row::first(conn, &sql, params, |row| rows::task(row))
 }
 
 fn one(

@@ -1,6 +1,6 @@
 //! Reading tasks, events and artifacts.
 
-use event_payloads::{ArtifactId, Event, EventId, EventPage, LoggedEvent, TaskId, Timestamp};
+use event_payloads::{ArtifactId, Event, EventId, EventPage, LoggedEvent, TaskId};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failure::Failure;
@@ -10,7 +10,8 @@ use crate::files::{self, ArtifactFiles};
 use crate::rows::{self, corrupt, from_sql, to_sql};
 use crate::sql::{self, OPEN_COLUMNS, TASK_COLUMNS};
 use crate::{
-    Artifact, LogQuery, OpenCall, Orphans, Overview, Position, Pruned, StoreError, Task, TaskQuery,
+    Artifact, LogQuery, OpenCall, Orphans, Overview, Position, PruneQuery, Pruned, StoreError,
+    Task, TaskQuery,
 };
 
 fn limit(rows: usize) -> i64 {
@@ -156,10 +157,9 @@ pub(crate) fn overview(conn: &Connection) -> Result<Overview, Failure> {
 }
 
 /// What pruning would remove.
-pub(crate) fn prunable(conn: &Connection, before: Timestamp) -> Result<Pruned, Failure> {
-    let counts = row::first(conn, &sql::prunable(), [before.to_string()], |row| {
-        rows::pruned(row)
-    })?;
+pub(crate) fn prunable(conn: &Connection, query: PruneQuery) -> Result<Pruned, Failure> {
+    let params = params![query.before.to_string(), to_sql(query.up_to)];
+    let counts = row::first(conn, &sql::prunable(), params, |row| rows::pruned(row))?;
     Ok(counts.unwrap_or_default())
 }
 

@@ -5,7 +5,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use event_payloads::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
@@ -26,7 +25,7 @@ use crate::files::ArtifactFiles;
 use crate::id::Monotonic;
 use crate::live::Hub;
 use crate::prepared::{ArtifactLimits, Prepared};
-use crate::{Clock, Rebuilt, Records, StoreError};
+use crate::{Clock, PruneQuery, Rebuilt, Records, StoreError};
 
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -52,7 +51,7 @@ pub(crate) enum Job {
     Check(Reply<()>),
     Rebuild(Reply<Rebuilt>),
     /// Remove events of these tasks, if they ended before a moment.
-    Prune(Timestamp, Vec<TaskKey>, ArtifactFiles, Reply<Part>),
+    Prune(PruneQuery, Vec<TaskKey>, ArtifactFiles, Reply<Part>),
     /// Records of another store.
     TakeIn(Box<Intake>, Reply<()>),
     /// A reader of the log has come to a position.
@@ -141,8 +140,8 @@ impl Writer {
                 // A caller that no longer waits for the answer does not need it.
                 Job::Check(reply) => drop(reply.send(self.check())),
                 Job::Rebuild(reply) => drop(reply.send(self.rebuild())),
-                Job::Prune(before, tasks, files, reply) => {
-                    drop(reply.send(self.prune(before, &tasks, &files)));
+                Job::Prune(query, tasks, files, reply) => {
+                    drop(reply.send(self.prune(query, &tasks, &files)));
                 }
                 Job::TakeIn(intake, reply) => drop(reply.send(self.take_in(*intake))),
                 Job::SaveCursor(reader, position, reply) => {
@@ -317,13 +316,13 @@ impl Writer {
 
     fn prune(
         &mut self,
-        before: Timestamp,
+        query: PruneQuery,
         tasks: &[TaskKey],
         files: &ArtifactFiles,
     ) -> Result<Part, StoreError> {
         let mut part = self.all_or_nothing(|writer, _| {
             let (ids, clock) = (&mut writer.ids, writer.clock.as_ref());
-            let mut part = prune::some(&writer.conn, before, tasks, ids, clock)?;
+            let mut part = prune::some(&writer.conn, query, tasks, ids, clock)?;
             part.leaving = files.leaving(std::mem::take(&mut part.artifacts))?;
             Ok(part)
         })?;

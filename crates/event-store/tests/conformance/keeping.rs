@@ -2,7 +2,8 @@
 
 use event_payloads::{Cost, CostSource, EventType, TaskId, TaskStatus, Timestamp};
 use event_store::{
-    CostQuery, CostRow, Dimension, EventStore, Progress, StoreError, TaskQuery, copy, must_be_whole,
+    CostQuery, CostRow, Dimension, EventStore, Progress, PruneQuery, StoreError, TaskQuery, copy,
+    must_be_whole,
 };
 
 use crate::desk::{Desk, usd};
@@ -81,10 +82,14 @@ pub(crate) async fn pruning_keeps_sums_chains_and_keys(house: &House) {
     let before = Timestamp::from_unix_micros(NOON + DAY);
     let head = *desk.store.head().borrow();
 
-    let prunable = desk.store.prunable(before).await.unwrap();
+    let prunable = desk
+        .store
+        .prunable(PruneQuery::before(before))
+        .await
+        .unwrap();
     let pruned = desk
         .store
-        .prune(before, &Progress::default())
+        .prune(PruneQuery::before(before), &Progress::default())
         .await
         .unwrap();
     assert_eq!(prunable, pruned, "as foretold");
@@ -120,19 +125,53 @@ pub(crate) async fn pruning_keeps_sums_chains_and_keys(house: &House) {
     // A second time there is nothing to do.
     let again = desk
         .store
-        .prune(before, &Progress::default())
+        .prune(PruneQuery::before(before), &Progress::default())
         .await
         .unwrap();
     assert_eq!(again.tasks, 0);
     let far = Timestamp::from_unix_micros(NOON + 100 * DAY);
-    assert_eq!(desk.store.prunable(far).await.unwrap().tasks, 1);
-    let again = desk.store.prune(far, &Progress::default()).await.unwrap();
+    assert_eq!(
+        desk.store
+            .prunable(PruneQuery::before(far))
+            .await
+            .unwrap()
+            .tasks,
+        1
+    );
+    let again = desk
+        .store
+        .prune(PruneQuery::before(far), &Progress::default())
+        .await
+        .unwrap();
     assert_eq!(again.tasks, 1, "not the tombstone's task");
     // What comes late follows the tombstone.
     let late = desk.append(&old, vec![message("late")]).await;
     assert_eq!(late[0].task_seq, left[1].task_seq + 1);
     assert_eq!(problems(desk.store.as_ref()).await, [""; 0]);
     assert_eq!(sums(desk.store.as_ref()).await, before_sums);
+}
+
+pub(crate) async fn what_another_reader_of_the_log_has_not_got_is_not_pruned(house: &House) {
+    let desk = house.open().await;
+    let first = ended(&desk, "first", &known("0.25")).await;
+    let read = *desk.store.head().borrow();
+    let second = ended(&desk, "second", &known("0.5")).await;
+    desk.clock.set_unix_micros(NOON + 10 * DAY);
+    let all = PruneQuery::before(Timestamp::from_unix_micros(NOON + DAY));
+    let store = desk.store.as_ref();
+    let count = async |task_id: &TaskId| store.events(task_id, 0, 99).await.unwrap().len();
+    // One event of the first is missing, then none.
+    for (up_to, prunes) in [(read - 1, 0), (read, 1), (read, 0)] {
+        let query = all.up_to(up_to);
+        let prunable = store.prunable(query).await.unwrap();
+        let pruned = store.prune(query, &Progress::default()).await.unwrap();
+        assert_eq!(prunable, pruned, "as foretold");
+        assert_eq!(pruned.tasks, prunes);
+    }
+    assert_eq!((count(&first).await, count(&second).await), (2, 7));
+    let pruned = store.prune(all, &Progress::default()).await.unwrap();
+    assert_eq!(pruned.tasks, 1);
+    assert_eq!(problems(store).await, [""; 0]);
 }
 
 pub(crate) async fn an_overview_counts_what_is_there(house: &House) {
@@ -169,15 +208,56 @@ pub(crate) async fn more_tasks_than_a_transaction_takes_are_pruned(house: &House
     let store = desk.store.as_ref();
     let before_sums = sums(store).await;
     let far = Timestamp::from_unix_micros(NOON + DAY);
-    let pruned = store.prune(far, &Progress::default()).await.unwrap();
+    let pruned = store
+        .prune(PruneQuery::before(far), &Progress::default())
+        .await
+        .unwrap();
     assert_eq!(pruned.tasks, task_count);
-    assert_eq!(store.prunable(far).await.unwrap().tasks, 0);
+    assert_eq!(
+        store.prunable(PruneQuery::before(far)).await.unwrap().tasks,
+        0
+    );
     assert_eq!(desk.seqs(&running).await, [1, 2]);
     assert_eq!(sums(store).await, before_sums);
     assert_eq!(problems(store).await, [""; 0]);
     let head = *store.head().borrow();
-    let again = store.prune(far, &Progress::default()).await.unwrap();
+    let again = store
+        .prune(PruneQuery::before(far), &Progress::default())
+        .await
+        .unwrap();
     assert_eq!((again.tasks, *store.head().borrow()), (0, head));
+}
+
+pub(crate) async fn a_store_that_is_closed_while_it_is_pruned_is_whole(house: &House) {
+    let desk = house.open().await;
+    let task_count = 60;
+    for number in 0..task_count {
+        ended(&desk, &format!("key-{number}"), &known("0.25")).await;
+    }
+    let before_sums = sums(desk.store.as_ref()).await;
+    let all = PruneQuery::before(Timestamp::from_unix_micros(NOON + DAY));
+    let progress = Progress::default();
+    let close = async {
+        while progress.done() == 0 {
+            tokio::task::yield_now().await;
+        }
+        desk.store.close().await.unwrap();
+    };
+    let (pruned, ()) = tokio::join!(desk.store.prune(all, &progress), close);
+    assert!(
+        matches!(pruned, Ok(_) | Err(StoreError::Closed)),
+        "{pruned:?}"
+    );
+
+    let again = house.open().await;
+    let store = again.store.as_ref();
+    assert_eq!(problems(store).await, [""; 0]);
+    let left = store.prunable(all).await.unwrap().tasks;
+    assert!(left < task_count, "some were pruned, and stay so");
+    let pruned = store.prune(all, &Progress::default()).await.unwrap();
+    assert_eq!(pruned.tasks, left);
+    assert_eq!(sums(store).await, before_sums);
+    assert_eq!(problems(store).await, [""; 0]);
 }
 
 pub(crate) async fn a_call_that_is_open_keeps_its_task_from_being_pruned(house: &House) {
@@ -187,8 +267,15 @@ pub(crate) async fn a_call_that_is_open_keeps_its_task_from_being_pruned(house: 
     let end = moved(TaskStatus::Running, TaskStatus::Cancelled);
     desk.append(&open, vec![end]).await;
     let far = Timestamp::from_unix_micros(NOON + 100 * DAY);
-    assert_eq!(desk.store.prunable(far).await.unwrap(), Default::default());
-    let pruned = desk.store.prune(far, &Progress::default()).await.unwrap();
+    assert_eq!(
+        desk.store.prunable(PruneQuery::before(far)).await.unwrap(),
+        Default::default()
+    );
+    let pruned = desk
+        .store
+        .prune(PruneQuery::before(far), &Progress::default())
+        .await
+        .unwrap();
     assert_eq!(pruned, Default::default());
 }
 
@@ -204,9 +291,16 @@ pub(crate) async fn a_task_whose_start_has_to_stay_with_a_call_stays_whole(house
     desk.append(&task_id, end).await;
     let before_sums = sums(store).await;
     let far = Timestamp::from_unix_micros(NOON + 100 * DAY);
-    assert_eq!(store.prunable(far).await.unwrap().tasks, 0);
     assert_eq!(
-        store.prune(far, &Progress::default()).await.unwrap().tasks,
+        store.prunable(PruneQuery::before(far)).await.unwrap().tasks,
+        0
+    );
+    assert_eq!(
+        store
+            .prune(PruneQuery::before(far), &Progress::default())
+            .await
+            .unwrap()
+            .tasks,
         0
     );
     store.rebuild().await.unwrap();
@@ -219,7 +313,7 @@ pub(crate) async fn single_calls_that_were_pruned_are_not_counted_as_none(house:
     let old = ended(&desk, "old", &known("0.25")).await;
     let before = Timestamp::from_unix_micros(NOON + DAY);
     desk.store
-        .prune(before, &Progress::default())
+        .prune(PruneQuery::before(before), &Progress::default())
         .await
         .unwrap();
     let half_an_hour = CostQuery {
@@ -317,7 +411,10 @@ pub(crate) async fn a_log_that_was_pruned_since_is_not_the_one_that_was_copied(h
     desk.append(&open, vec![started("planner")]).await;
     ended(&desk, "two", &known("0.5")).await;
     let before = Timestamp::from_unix_micros(NOON + DAY);
-    store.prune(before, &Progress::default()).await.unwrap();
+    store
+        .prune(PruneQuery::before(before), &Progress::default())
+        .await
+        .unwrap();
     let error = copy(store, to, &Progress::default()).await;
     assert!(
         matches!(error, Err(StoreError::NotACopy { position: 7 })),
@@ -346,7 +443,10 @@ pub(crate) async fn a_copy_of_what_was_pruned_since_is_not_gone_on_with(house: &
     let copied = sums(to).await;
 
     let before = Timestamp::from_unix_micros(NOON + DAY);
-    store.prune(before, &Progress::default()).await.unwrap();
+    store
+        .prune(PruneQuery::before(before), &Progress::default())
+        .await
+        .unwrap();
     let error = copy(store, to, &Progress::default()).await;
     assert!(
         matches!(error, Err(StoreError::OldCopy { events: 6 })),

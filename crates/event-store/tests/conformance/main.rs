@@ -53,8 +53,10 @@ macro_rules! each_test {
         tests!($kind keeping:
             a_good_store_has_no_problems_and_everything_is_looked_at,
             pruning_keeps_sums_chains_and_keys,
+            what_another_reader_of_the_log_has_not_got_is_not_pruned,
             an_overview_counts_what_is_there,
             more_tasks_than_a_transaction_takes_are_pruned,
+            a_store_that_is_closed_while_it_is_pruned_is_whole,
             a_call_that_is_open_keeps_its_task_from_being_pruned,
             a_task_whose_start_has_to_stay_with_a_call_stays_whole,
             single_calls_that_were_pruned_are_not_counted_as_none,

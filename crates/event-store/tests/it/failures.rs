@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use event_payloads::{Cost, CostSource, TaskStatus, Timestamp};
-use event_store::{CostQuery, EventStore, Progress, SqliteStore, StoreError, TaskQuery};
+use event_store::{
+    CostQuery, EventStore, Progress, PruneQuery, SqliteStore, StoreError, TaskQuery,
+};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -234,7 +236,11 @@ async fn a_database_from_before_sums_by_some_words_gets_them_also_of_what_was_pr
     let cost = Cost::known("0.75".parse().unwrap(), CostSource::Proxy);
     ended::task(desk.store.as_ref(), &desk.ids, "old", &cost).await;
     let later = Timestamp::from_unix_micros(NOON + 1);
-    let pruned = desk.store.prune(later, &Progress::default()).await.unwrap();
+    let pruned = desk
+        .store
+        .prune(PruneQuery::before(later), &Progress::default())
+        .await
+        .unwrap();
     assert_eq!(pruned.tasks, 1);
     let task_id = desk.running().await;
     let (one, two) = (desk.call(&task_id).await, desk.call(&task_id).await);

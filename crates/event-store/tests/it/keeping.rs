@@ -5,7 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use event_payloads::{Cost, CostSource, TaskId, Timestamp};
-use event_store::{EventStore, LogQuery, NewArtifact, Progress, SqliteStore, StoreError};
+use event_store::{
+    EventStore, LogQuery, NewArtifact, Progress, PruneQuery, SqliteStore, StoreError,
+};
 use tempfile::TempDir;
 
 use crate::desk::{Desk, NOON, options};
@@ -213,7 +215,7 @@ async fn the_files_of_what_is_pruned_go_with_it() {
     ended(&desk, "new", &known("0.5")).await;
     let before = Timestamp::from_unix_micros(NOON + DAY);
     desk.store
-        .prune(before, &Progress::default())
+        .prune(PruneQuery::before(before), &Progress::default())
         .await
         .unwrap();
     let artifacts = desk.dir.path().join("artifacts");
@@ -243,7 +245,10 @@ async fn a_file_that_somebody_may_still_read_stays_until_the_next_start() {
     let reader = artifacts(&desk);
     reader.lock_shared().unwrap();
     let before = Timestamp::from_unix_micros(NOON + DAY);
-    let pruned = desk.store.prune(before, &Progress::default()).await;
+    let pruned = desk
+        .store
+        .prune(PruneQuery::before(before), &Progress::default())
+        .await;
     assert_eq!(pruned.unwrap().tasks, 1);
     assert!(folder.exists());
     drop(reader);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use event_payloads::TaskStatus;
-use event_store::{EventStore, Progress, StoreError};
+use event_store::{EventStore, Progress, PruneQuery, StoreError};
 
 use crate::database::{as_superuser, connected};
 use crate::events::{commit, failed, message, moved};
@@ -106,7 +106,10 @@ async fn a_call_that_can_not_be_read_keeps_its_own_task_alone_from_being_pruned(
         let damage = format!("UPDATE model_calls SET ended_at = 'x' WHERE task_id = '{bad}'");
         as_superuser(house.database.url(), &damage).await;
         let later = "9999-01-01T00:00:00Z".parse().unwrap();
-        let pruned = store.prune(later, &Progress::default()).await.unwrap();
+        let pruned = store
+            .prune(PruneQuery::before(later), &Progress::default())
+            .await
+            .unwrap();
         assert_eq!(pruned.tasks, 1);
         assert_eq!(seqs(&store, good).await, [1, 6]);
         assert_eq!(seqs(&store, bad).await, [1, 2, 3, 4, 5]);

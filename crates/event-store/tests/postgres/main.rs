@@ -18,4 +18,5 @@ mod leases;
 mod lost;
 mod moments;
 mod opening;
+mod pruning;
 mod together;

@@ -43,7 +43,8 @@ async fn what_was_pruned_still_counts_and_says_what_it_was() {
       "tasks": 4,
       "events": 24,
       "calls": 4,
-      "artifacts": 4
+      "artifacts": 4,
+      "waiting": 0
     }
     "#);
     assert_eq!(store(path, &["verify"]).await.0, 0);

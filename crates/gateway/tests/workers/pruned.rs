@@ -1,7 +1,7 @@
 //! Calls that were removed from the log, before a worker saw them and after.
 
 use event_payloads::{StateTransition, TaskStatus};
-use event_store::Progress;
+use event_store::{Progress, PruneQuery};
 
 use super::*;
 
@@ -56,7 +56,10 @@ async fn count_around_a_prune(read: impl AsyncFn(&Gateway, &str) -> String) {
     assert_totals(&gateway, &before).await;
 
     let all: event_payloads::Timestamp = "2999-01-01T00:00:00Z".parse().unwrap();
-    let pruned = store.prune(all, &Progress::default()).await.unwrap();
+    let pruned = store
+        .prune(PruneQuery::before(all), &Progress::default())
+        .await
+        .unwrap();
     assert_eq!((pruned.tasks, pruned.calls), (41, 42));
     for books in ["saw-a-part", "saw-all", "saw-none"] {
         let report = read(&gateway, books).await;

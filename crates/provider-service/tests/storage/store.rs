@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use event_payloads::{ArtifactId, Event, EventId, EventPage, ModelCallChunk, TaskId, Timestamp};
+use event_payloads::{ArtifactId, Event, EventId, EventPage, ModelCallChunk, TaskId};
 use event_store::{
     Artifact, Call, Commit, CostQuery, CostRow, EventStore, LogQuery, OpenCall, Orphans, Overview,
-    Position, Progress, Pruned, Rebuilt, Records, RecordsQuery, SqliteStore, StoreError,
-    Subscription, Task, TaskQuery, Verified,
+    Position, Progress, PruneQuery, Pruned, Rebuilt, Records, RecordsQuery, SqliteStore,
+    StoreError, Subscription, Task, TaskQuery, Verified,
 };
 use tokio::sync::watch;
 
@@ -247,12 +247,12 @@ impl EventStore for Troubled {
         self.store.verify(progress).await
     }
 
-    async fn prunable(&self, before: Timestamp) -> Result<Pruned, StoreError> {
-        self.store.prunable(before).await
+    async fn prunable(&self, query: PruneQuery) -> Result<Pruned, StoreError> {
+        self.store.prunable(query).await
     }
 
-    async fn prune(&self, before: Timestamp, progress: &Progress) -> Result<Pruned, StoreError> {
-        self.store.prune(before, progress).await
+    async fn prune(&self, query: PruneQuery, progress: &Progress) -> Result<Pruned, StoreError> {
+        self.store.prune(query, progress).await
     }
 
     async fn records(&self, query: RecordsQuery, limit: usize) -> Result<Records, StoreError> {

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use event_relay::RelayError;
 use event_store::StoreError;
 
 use crate::cli::Exit;
@@ -33,6 +34,11 @@ pub(super) enum StoreCommandError {
         #[source]
         source: io::Error,
     },
+    #[error(
+        "NATS can not say which events it has, and what it has not got stays; see that it runs, or remove that too \
+         with --without-nats"
+    )]
+    Nats(#[source] RelayError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -50,6 +56,7 @@ impl StoreCommandError {
             | Self::OthersWrite { .. }
             | Self::Twice(_)
             | Self::Io { .. }
+            | Self::Nats(_)
             | Self::Store(_) => Exit::Failed,
         }
     }

@@ -2,16 +2,17 @@
 
 use clap::Args;
 use event_payloads::Timestamp;
-use event_store::{Clock, EventStore, Progress, Pruned, SystemClock};
+use event_store::{Clock, EventStore, Progress, PruneQuery, Pruned, SystemClock};
 use serde::Serialize;
 
 use super::Which;
 use super::error::StoreCommandError;
-use super::place::Access;
+use super::place::{Access, Place};
 use super::watch::watch;
 use crate::cli::{Exit, output};
 use crate::config::{Config, DAY};
 use crate::http::parse_cost_query;
+use crate::retention::waiting;
 
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
@@ -24,6 +25,9 @@ pub(super) struct PruneArgs {
     /// Count what would go, and remove nothing. Works beside a running gateway on SQLite too.
     #[arg(long)]
     dry_run: bool,
+    /// Remove also what NATS has not got (OCTO_NATS_URL).
+    #[arg(long)]
+    without_nats: bool,
     /// Do not ask.
     #[arg(long)]
     yes: bool,
@@ -36,7 +40,7 @@ const AFTER_HELP: &str = "\
 Of a task that ended before that moment the events, model calls and artifacts are removed. What stays: the task, its \
 first events up to the last with an idempotency key, so that the same request still finds the same task; every sum \
 of octo costs; and a TASK_PRUNED event that says what was there and ties the hash chain together. Tasks that have \
-not ended, or that have an open call, are left alone.
+not ended, or that have an open call, are left alone; with OCTO_NATS_URL also those with events that NATS has not got.
 
 There is no way back: octo store backup first. A gateway on SQLite has to be stopped, but for --dry-run: one process \
 writes to a file. In Postgres it works beside running gateways, some tasks at a time. With storage.retention_days in \
@@ -55,6 +59,8 @@ struct Done {
     events: u64,
     calls: u64,
     artifacts: u64,
+    /// Tasks that stay because NATS has not got all their events.
+    waiting: u64,
 }
 
 pub(super) async fn run(config: &Config, args: &PruneArgs) -> Result<Exit, StoreCommandError> {
@@ -66,52 +72,84 @@ pub(super) async fn run(config: &Config, args: &PruneArgs) -> Result<Exit, Store
         Access::Write
     };
     let store = place.open(access, config).await?;
-    let pruned = prune(store.as_ref(), before, args).await;
+    // The books that the settings name are the ones that are published.
+    let waits = !args.without_nats && place.is(&Place::configured(&config.storage));
+    let nats = config.nats.as_ref().filter(|_| waits);
+    let done = async {
+        let mut query = PruneQuery::before(before);
+        if let Some(nats) = nats {
+            let published = event_relay::published(nats, store.as_ref()).await;
+            query = query.up_to(published.map_err(StoreCommandError::Nats)?);
+        }
+        let pruned = prune(store.as_ref(), query, args).await?;
+        let waiting = match nats {
+            Some(_) => waiting(store.as_ref(), query).await?,
+            None => 0,
+        };
+        Ok::<_, StoreCommandError>((pruned, waiting))
+    };
+    let done = done.await;
     store.close().await?;
-    let Some(pruned) = pruned? else {
+    let (Some(pruned), waiting) = done? else {
         output::note("nothing was removed");
         return Ok(Exit::Failed);
     };
+    let done = Done {
+        before,
+        dry_run: args.dry_run,
+        tasks: pruned.tasks,
+        events: pruned.events,
+        calls: pruned.calls,
+        artifacts: pruned.artifacts,
+        waiting,
+    };
     if args.json {
-        output::json(&Done {
-            before,
-            dry_run: args.dry_run,
-            tasks: pruned.tasks,
-            events: pruned.events,
-            calls: pruned.calls,
-            artifacts: pruned.artifacts,
-        });
-        return Ok(Exit::Good);
+        output::json(&done);
+    } else {
+        tell(&done, &pruned, store.kind());
     }
-    let verb = if args.dry_run {
+    Ok(Exit::Good)
+}
+
+/// The same for people.
+fn tell(done: &Done, pruned: &Pruned, kind: &str) {
+    let verb = if done.dry_run {
         "would remove"
     } else {
         "removed"
     };
-    output::line(format!("{verb} {}", shown(&pruned, before)));
-    if !args.dry_run && pruned.events > 0 && store.kind() == "sqlite" {
+    output::line(format!("{verb} {}", shown(pruned, done.before)));
+    if done.waiting > 0 {
+        output::line(format!(
+            "{} tasks that ended before stay until NATS has got their events",
+            done.waiting
+        ));
+    }
+    if !done.dry_run && pruned.events > 0 && kind == "sqlite" {
         output::line(
             "the file keeps its size and uses the space again; octo store backup writes a smaller one",
         );
     }
-    Ok(Exit::Good)
 }
 
 /// `None` if the answer was no.
 async fn prune(
     store: &dyn EventStore,
-    before: Timestamp,
+    query: PruneQuery,
     args: &PruneArgs,
 ) -> Result<Option<Pruned>, StoreCommandError> {
     if args.dry_run {
-        return Ok(Some(store.prunable(before).await?));
+        return Ok(Some(store.prunable(query).await?));
     }
     if !args.yes {
-        let prunable = store.prunable(before).await?;
+        let prunable = store.prunable(query).await?;
         if prunable.tasks == 0 {
             return Ok(Some(prunable));
         }
-        let question = format!("remove {}? There is no way back", shown(&prunable, before));
+        let question = format!(
+            "remove {}? There is no way back",
+            shown(&prunable, query.before)
+        );
         match output::confirm(&question) {
             Some(true) => {}
             Some(false) => return Ok(None),
@@ -123,7 +161,7 @@ async fn prune(
         }
     }
     let progress = Progress::default();
-    let pruned = watch("pruning", &progress, store.prune(before, &progress)).await?;
+    let pruned = watch("pruning", &progress, store.prune(query, &progress)).await?;
     Ok(Some(pruned))
 }
 
