@@ -1,4 +1,4 @@
-//! Durable commits a second: the store, and in turns with it the raw database with the rows that the store has just
+//! Events recorded durably, a second: the store, and in turns with it the raw database with the rows that the store has just
 //! written.
 
 use std::path::Path;
@@ -51,8 +51,8 @@ fn name(database: &str, load: Load) -> String {
         events => format!("of {events} events"),
     };
     format!(
-        "commits on {database}, writers: {}, tasks {tasks}",
-        load.writers
+        "commits on {database}, writers: {}, tasks {tasks}, events a commit: {}",
+        load.writers, load.events_per_commit
     )
 }
 
@@ -60,7 +60,7 @@ fn name(database: &str, load: Load) -> String {
 fn tell(measured: Result<Appends>) -> Result<Appends> {
     let appends = measured?;
     steps::note(format!(
-        "commits/s: {:.0}, raw {:.0}, raw one by one {:.0}, raw with a connection a writer {:.0}",
+        "events/s: {:.0}, raw {:.0}, raw one by one {:.0}, raw with a connection a writer {:.0}",
         appends.store.per_s,
         appends.raw_same_batches.per_s,
         appends.raw_one_by_one.per_s,
@@ -88,7 +88,7 @@ async fn sqlite(data: &Path, load: Load, rounds: &Rounds) -> Result<Appends> {
         let before = *store.head().borrow();
         commit_for(&store, load, rounds.time, &mut all.store).await?;
         let written = rows::since(&store, before).await?;
-        let same = rows::batches(&written, load.writers);
+        let same = rows::batches(&written, load.events_at_once());
         batches.commit_for(&same, rounds.time, &mut all.batches)?;
         let each = rows::batches(&written, 1);
         single.commit_for(&each, rounds.time, &mut all.single)?;
@@ -113,8 +113,11 @@ async fn postgres(server: &Postgres, load: Load, rounds: &Rounds) -> Result<Appe
         let Load {
             writers,
             events_per_task,
+            events_per_commit,
         } = load;
-        server.database(&format!("{name}_{writers}_{events_per_task}"))
+        server.database(&format!(
+            "{name}_{writers}_{events_per_task}_{events_per_commit}"
+        ))
     };
     let open = async |url: &str| PostgresStore::open(PostgresOptions::new(url)?).await;
     let raw = async |name: &str| {
@@ -136,7 +139,7 @@ async fn postgres(server: &Postgres, load: Load, rounds: &Rounds) -> Result<Appe
         let before = *store.head().borrow();
         commit_for(&store, load, rounds.time, &mut all.store).await?;
         let written = rows::since(&store, before).await?;
-        let same = rows::batches(&written, load.writers);
+        let same = rows::batches(&written, load.events_at_once());
         batches
             .commit_for(&same, rounds.time, &mut all.batches)
             .await?;
@@ -173,11 +176,13 @@ impl AllTimes {
         let Load {
             writers,
             events_per_task,
+            events_per_commit,
         } = load;
         Appends {
             database: database.to_owned(),
             writers,
             events_per_task: (events_per_task != Load::ENDLESS).then_some(events_per_task),
+            events_per_commit,
             store: self.store.rate(),
             raw_same_batches: self.batches.rate(),
             raw_one_by_one: self.single.rate(),

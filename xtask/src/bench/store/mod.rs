@@ -27,13 +27,16 @@ pub(super) use table::{write_appends, write_growth};
 const WRITERS: [usize; 3] = [1, 16, 64];
 
 fn loads() -> impl Iterator<Item = Load> {
-    let with = |events_per_task| {
+    let with = |events_per_task, events_per_commit| {
         WRITERS.into_iter().map(move |writers| Load {
             writers,
             events_per_task,
+            events_per_commit,
         })
     };
-    with(Load::SHORT).chain(with(Load::ENDLESS))
+    with(Load::SHORT, 1)
+        .chain(with(Load::ENDLESS, 1))
+        .chain(with(Load::SHORT, Load::SHORT / 2))
 }
 
 /// Durable commits at each number of writers, with the raw database in turns.

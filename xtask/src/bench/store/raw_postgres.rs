@@ -92,7 +92,7 @@ impl Raw {
                 break;
             }
             self.transaction(batch).await?;
-            times.record(began.elapsed(), batch.commits());
+            times.record(began.elapsed(), batch.events());
         }
         times.took(start.elapsed());
         Ok(())

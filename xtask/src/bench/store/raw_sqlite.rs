@@ -39,7 +39,7 @@ impl Raw {
                 break;
             }
             self.transaction(batch)?;
-            times.record(began.elapsed(), batch.commits());
+            times.record(began.elapsed(), batch.events());
         }
         times.took(start.elapsed());
         Ok(())

@@ -111,8 +111,8 @@ impl Batch {
         }
     }
 
-    /// How many commits of the store they were.
-    pub(super) fn commits(&self) -> u64 {
+    /// How many events they are.
+    pub(super) fn events(&self) -> u64 {
         u64::try_from(self.rows.len()).unwrap_or(u64::MAX)
     }
 

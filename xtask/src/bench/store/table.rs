@@ -7,14 +7,15 @@ use super::report::{Appends, Growth, Rate};
 pub(in crate::bench) fn write_appends(text: &mut String, levels: &[Appends]) -> Result {
     writeln!(
         text,
-        "\nDurable commits of one event, beside the database by itself writing the same rows"
+        "\nEvents recorded durably, beside the database by itself writing the same rows"
     )?;
     writeln!(
         text,
-        "{:<10} {:>7} {:>7} {:>24} {:>24} {:>24} {:>24} {:>7} {:>7} {:>7}",
+        "{:<10} {:>7} {:>7} {:>8} {:>24} {:>24} {:>24} {:>24} {:>7} {:>7} {:>7}",
         "",
         "writers",
         "a task",
+        "a commit",
         "store /s (p50, p99 ms)",
         "raw, same batches",
         "raw, one by one",
@@ -27,12 +28,13 @@ pub(in crate::bench) fn write_appends(text: &mut String, levels: &[Appends]) -> 
         let times = |raw: &Rate| format!("{:.1}x", level.store.per_s / raw.per_s);
         writeln!(
             text,
-            "{:<10} {:>7} {:>7} {:>24} {:>24} {:>24} {:>24} {:>6.0}% {:>7} {:>7}",
+            "{:<10} {:>7} {:>7} {:>8} {:>24} {:>24} {:>24} {:>24} {:>6.0}% {:>7} {:>7}",
             level.database,
             level.writers,
             level
                 .events_per_task
                 .map_or_else(|| "all".to_owned(), |events| events.to_string()),
+            level.events_per_commit,
             rate(&level.store),
             rate(&level.raw_same_batches),
             rate(&level.raw_one_by_one),
@@ -44,7 +46,7 @@ pub(in crate::bench) fn write_appends(text: &mut String, levels: &[Appends]) -> 
     }
     writeln!(
         text,
-        "a task: events before a writer goes on with a new task; raw: the database by itself with the same rows; same batches: one connection, an event of each writer a transaction; one by \
+        "a task: events before a writer goes on with a new task; raw: the database by itself with the same rows; same batches: one connection, what all writers commit at once a transaction; one by \
          one: one connection, an event a transaction; each its own: a connection a writer, an event a transaction"
     )?;
     Ok(())

@@ -18,6 +18,8 @@ pub(super) struct Load {
     pub(super) writers: usize,
     /// After so many events, a writer goes on with a new task.
     pub(super) events_per_task: u32,
+    /// How many a writer commits together: the gateway commits what a call begins with, and what it ends with.
+    pub(super) events_per_commit: u32,
 }
 
 impl Load {
@@ -29,6 +31,11 @@ impl Load {
     /// True if a writer that has written so many events begins a task.
     const fn begins_task(self, before: u32) -> bool {
         before.is_multiple_of(self.events_per_task)
+    }
+
+    /// How many events are in one transaction if each writer's next commit is.
+    pub(super) const fn events_at_once(self) -> usize {
+        self.writers * self.events_per_commit as usize
     }
 }
 
@@ -54,7 +61,7 @@ pub(super) fn created() -> NewEvent {
     NewEvent::new(Actor::System, created)
 }
 
-/// Times of commits, all rounds together.
+/// How long it took until events were recorded, all rounds together.
 pub(super) struct Times {
     latencies_ns: Histogram<u64>,
     seconds: f64,
@@ -68,17 +75,17 @@ impl Times {
         })
     }
 
-    /// Commits that were acknowledged together.
-    pub(super) fn record(&mut self, took: Duration, commits: u64) {
+    /// Events that were acknowledged together.
+    pub(super) fn record(&mut self, took: Duration, events: u64) {
         let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-        self.latencies_ns.saturating_record_n(nanos.max(1), commits);
+        self.latencies_ns.saturating_record_n(nanos.max(1), events);
     }
 
     pub(super) fn took(&mut self, elapsed: Duration) {
         self.seconds += elapsed.as_secs_f64();
     }
 
-    /// Takes the commits of others in, not their time: they were at work at once.
+    /// Takes the events of others in, not their time: they were at work at once.
     pub(super) fn merge(&mut self, others: &Self) -> Result<()> {
         Ok(self.latencies_ns.add(&others.latencies_ns)?)
     }
@@ -86,7 +93,7 @@ impl Times {
     pub(super) fn rate(&self) -> Rate {
         let at = |quantile| float(self.latencies_ns.value_at_quantile(quantile)) / 1_000.0;
         Rate {
-            commits: self.latencies_ns.len(),
+            events: self.latencies_ns.len(),
             per_s: float(self.latencies_ns.len()) / self.seconds,
             p50_us: at(0.5),
             p99_us: at(0.99),
@@ -94,7 +101,7 @@ impl Times {
     }
 }
 
-/// Writers that each commit one event after the other, the first of each task with the task.
+/// Writers that each make one commit after the other, the first of each task with the task.
 pub(super) async fn commit_for(
     store: &Arc<dyn EventStore>,
     load: Load,
@@ -119,7 +126,7 @@ pub(super) async fn commit_for(
     }
     times.took(start.elapsed());
     for took in latencies.into_iter().flatten() {
-        times.record(took, 1);
+        times.record(took, u64::from(load.events_per_commit));
     }
     Ok(())
 }
@@ -134,20 +141,23 @@ async fn write(
     // Not a histogram each: those of 64 writers do not fit into the caches of the store that is measured.
     let mut latencies = Vec::new();
     let mut task_id = ids.task_id();
-    for before in 0_u32.. {
+    for before in (0_u32..).step_by(load.events_per_commit as usize) {
         if start.elapsed() >= time {
             break;
         }
         let began = Instant::now();
-        let event = if load.begins_task(before) {
+        if load.begins_task(before) {
             task_id = ids.task_id();
-            created()
-        } else {
-            message()
-        };
-        store
-            .append(Commit::new(task_id.clone()).event(event))
-            .await?;
+        }
+        let events = (before..before + load.events_per_commit).map(|before| {
+            if load.begins_task(before) {
+                created()
+            } else {
+                message()
+            }
+        });
+        let commit = events.fold(Commit::new(task_id.clone()), Commit::event);
+        store.append(commit).await?;
         latencies.push(began.elapsed());
     }
     Ok(latencies)
