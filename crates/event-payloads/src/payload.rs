@@ -3,7 +3,7 @@
 //! Fields added after the first release have a default, so that events written before still read.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 use crate::{
@@ -66,10 +66,7 @@ macro_rules! payloads {
             /// # Errors
             /// None in practice: every field has a JSON form.
             pub fn to_json(&self) -> Result<Value, serde_json::Error> {
-                match self {
-                    $(Self::$variant(payload) => serde_json::to_value(payload),)+
-                    Self::Unknown(_, payload) => Ok(payload.clone()),
-                }
+                serde_json::to_value(self)
             }
 
             /// The payload that some JSON is, by its event's type.
@@ -81,6 +78,16 @@ macro_rules! payloads {
                     $(EventType::$variant => Self::$variant(Deserialize::deserialize(payload)?),)+
                     other => Self::Unknown(other.clone(), payload.clone()),
                 })
+            }
+        }
+
+        /// As the JSON that an event carries, see [`to_json`](Payload::to_json).
+        impl Serialize for Payload {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                match self {
+                    $(Self::$variant(payload) => payload.serialize(serializer),)+
+                    Self::Unknown(_, payload) => payload.serialize(serializer),
+                }
             }
         }
     };
@@ -411,4 +418,38 @@ pub enum ErrorClass {
     /// A word that this version does not know.
     #[serde(other)]
     Other,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_of_an_unknown_payload_keeps_every_digit_and_the_order() {
+        let text = r#"{"b":12345678901234567890123,"a":0.10,"list":[1.50,null]}"#;
+        let kind = EventType::from("ORCH_DECISION");
+        let payload = Payload::decode(&kind, &serde_json::from_str(text).unwrap()).unwrap();
+        assert_eq!(payload.event_type(), kind);
+        assert_eq!(serde_json::to_string(&payload).unwrap(), text);
+        assert_eq!(payload.to_json().unwrap().to_string(), text);
+    }
+
+    #[test]
+    fn the_json_of_a_payload_is_what_its_text_reads_as() {
+        let cost = Cost::Known {
+            usd: "0.00048750".parse().unwrap(),
+            source: CostSource::Proxy,
+            drift: None,
+        };
+        let call = ModelCallFailed {
+            error_message: "a \"word\"".to_owned(),
+            ..ModelCallFailed::default()
+        };
+        let call = call.with_cost(&cost);
+        let payload = Payload::ModelCallFailed(Box::new(call));
+        let text = serde_json::to_string(&payload).unwrap();
+        let read: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(payload.to_json().unwrap(), read);
+        assert_eq!(read.to_string(), text, "fields in the order of the type");
+    }
 }

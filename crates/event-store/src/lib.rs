@@ -36,7 +36,7 @@
 //! let task_id = ids.task_id();
 //! let commit = Commit::new(task_id.clone())
 //!     .event(NewEvent::new(Actor::System, created.clone()).key("msg-1"));
-//! let events = store.append(commit).await?;
+//! let events = store.append(commit).await?.into_events();
 //! assert_eq!(events[0].task_seq, 1);
 //!
 //! // The same request again finds the first.
@@ -105,6 +105,7 @@ mod task;
 mod transfer;
 
 pub use artifact::{Artifact, ArtifactPart};
+pub use books::stamp::Recorded;
 pub use call::{Call, CallStatus, OpenCall, Tokens};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use commit::{Commit, NewArtifact, NewEvent, Parent};

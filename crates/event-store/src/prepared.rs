@@ -1,9 +1,12 @@
 //! A commit that was looked over, with its large contents on disk: what a writer gets, and its caller gets back.
 
+use std::sync::OnceLock;
+
 use event_payloads::{Actor, ArtifactId, EventType, Payload, TaskId};
 use serde_json::Value;
 
 use crate::files::{self, ArtifactFiles, StagedFile};
+use crate::rows;
 use crate::{Artifact, ArtifactPart, Commit, NewArtifact, NewEvent, Parent, StoreError};
 
 #[derive(Debug)]
@@ -21,14 +24,15 @@ pub(crate) struct PreparedEvent {
     pub(crate) payload: Payload,
     /// As the text of its row.
     pub(crate) json: String,
+    /// As its readers see it, once somebody has asked: most are written, and nobody here reads them.
+    value: OnceLock<Value>,
     pub(crate) parent: Parent,
 }
 
-/// What of an event comes from its caller, as its readers see it.
+/// What of an event comes from its caller beside its payload, as its readers see it.
 #[derive(Clone, Debug)]
 pub(crate) struct EventBody {
     pub(crate) event_type: EventType,
-    pub(crate) payload: Value,
     pub(crate) actor: Actor,
     pub(crate) span_id: String,
     pub(crate) idempotency_key: Option<String>,
@@ -40,28 +44,44 @@ impl PreparedEvent {
             task_id: task_id.clone(),
             reason,
         };
-        let value = new.payload.to_json();
-        let value = value.map_err(|error| invalid(error.to_string()))?;
-        // Not its `to_string`, which looks at each piece again, whether it is text.
-        let json = serde_json::to_string(&value).map_err(|error| invalid(error.to_string()))?;
+        let json = serde_json::to_string(&new.payload);
+        let json = json.map_err(|error| invalid(error.to_string()))?;
         let event_type = new.payload.event_type();
-        let payload = match new.payload {
-            Payload::Unknown(..) => Payload::decode(&event_type, &value)
-                .map_err(|_| invalid(format!("the payload of {event_type} has not its shape")))?,
-            typed => typed,
+        let (payload, value) = match new.payload {
+            Payload::Unknown(_, value) => {
+                let payload = Payload::decode(&event_type, &value).map_err(|_| {
+                    invalid(format!("the payload of {event_type} has not its shape"))
+                })?;
+                (payload, value.into())
+            }
+            typed => (typed, OnceLock::new()),
         };
         Ok(Self {
             json,
             payload,
+            value,
             parent: new.parent,
             body: EventBody {
                 event_type,
-                payload: value,
                 actor: new.actor,
                 span_id: new.span_id,
                 idempotency_key: new.idempotency_key,
             },
         })
+    }
+
+    /// The payload as its readers see it.
+    pub(crate) fn value(&self) -> &Value {
+        self.value.get_or_init(|| rows::payload(&self.json))
+    }
+
+    /// What its readers see.
+    pub(crate) fn into_body(self) -> (EventBody, Value) {
+        let value = self.value.into_inner();
+        (
+            self.body,
+            value.unwrap_or_else(|| rows::payload(&self.json)),
+        )
     }
 }
 

@@ -151,10 +151,14 @@ pub(crate) fn event(row: &impl Row) -> Result<Event, StoreError> {
     to_event(&stored_event(row)?)
 }
 
+/// A payload from the text of its row. What is no JSON is handed on as the text that it is: the event did happen.
+pub(crate) fn payload(json: &str) -> Value {
+    serde_json::from_str(json).unwrap_or_else(|_| Value::String(json.to_owned()))
+}
+
 pub(crate) fn to_event(stored: &StoredEvent) -> Result<Event, StoreError> {
     let read = || -> Result<Event, Problem> {
         let version = u32::try_from(stored.schema_version);
-        let payload = serde_json::from_str(&stored.payload);
         Ok(Event {
             event_id: parse("event_id", &stored.event_id)?,
             task_id: parse("task_id", &stored.task_id)?,
@@ -164,8 +168,7 @@ pub(crate) fn to_event(stored: &StoredEvent) -> Result<Event, StoreError> {
             schema_version: version
                 .map_err(|_| Problem("its schema_version is no version".to_owned()))?,
             actor: stored.actor.as_str().into(),
-            // What is no JSON is handed on as the text that it is: the event did happen.
-            payload: payload.unwrap_or_else(|_| Value::String(stored.payload.clone())),
+            payload: payload(&stored.payload),
             trace_id: stored.trace_id.clone(),
             span_id: stored.span_id.clone(),
             causality: Causality {

@@ -7,7 +7,7 @@ use event_payloads::{ArtifactId, Event, EventId, EventPage, ModelCallChunk, Task
 use tokio::sync::watch;
 
 use crate::{
-    Artifact, Call, Commit, CostQuery, CostRow, LogQuery, OpenCall, Progress, Records,
+    Artifact, Call, Commit, CostQuery, CostRow, LogQuery, OpenCall, Progress, Recorded, Records,
     RecordsQuery, StoreError, Subscription, Task, TaskQuery,
 };
 
@@ -22,13 +22,12 @@ pub trait EventStore: fmt::Debug + Send + Sync {
 
     /// Records a commit: all of it or nothing, and on stable storage when this returns.
     ///
-    /// The events come back with their identifiers, times and positions. If the returned future is
-    /// dropped while it waits, the commit is recorded whole or not at all; nobody can say which
-    /// without reading. So it is after [`StoreError::InDoubt`].
+    /// If the returned future is dropped while it waits, the commit is recorded whole or not at all; nobody can say
+    /// which without reading. So it is after [`StoreError::InDoubt`].
     ///
     /// # Errors
     /// A rule forbids it ([`StoreError::is_refusal`]), or the storage failed.
-    async fn append(&self, commit: Commit) -> Result<Vec<Event>, StoreError>;
+    async fn append(&self, commit: Commit) -> Result<Recorded, StoreError>;
 
     /// A task.
     async fn task(&self, task_id: &TaskId) -> Result<Option<Task>, StoreError>;

@@ -90,7 +90,8 @@ async fn record_until_killed(folder: &Path) {
             let task_id = ids.task_id();
             let mut commit = first(&task_id);
             loop {
-                let last = store.append(commit).await.unwrap().pop().unwrap();
+                let recorded = store.append(commit).await.unwrap().into_events();
+                let last = recorded.last().unwrap();
                 println!("{task_id} {} ok", last.task_seq);
                 commit = next(&task_id, &ids);
             }

@@ -326,7 +326,7 @@ async fn seed(dir: &TempDir) {
         let begun = Commit::new(task(number))
             .event(NewEvent::new(Actor::System, created(number)))
             .event(NewEvent::new(Actor::System, started(number)));
-        let begun = store.append(begun).await.unwrap();
+        let begun = store.append(begun).await.unwrap().into_events();
         clock.advance_micros(90_000_000);
         let end = NewEvent::new(Actor::System, ended(number));
         let end = end.parent(Parent::Event(begun[1].event_id.clone()));

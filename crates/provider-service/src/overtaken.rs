@@ -56,6 +56,6 @@ impl LateCost {
             cost_breakdown: self.breakdown,
         }));
         let commit = Commit::new(task_id.clone()).event(NewEvent::new(Actor::System, correction));
-        append_surely(store, commit).await.map(drop)
+        append_surely(store, commit).await
     }
 }

@@ -17,12 +17,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub(crate) async fn append_surely(
     store: &dyn EventStore,
     commit: Commit,
-) -> Result<Vec<Event>, StoreError> {
+) -> Result<(), StoreError> {
     let mut pause = FIRST_PAUSE;
     let mut tries = 1;
     loop {
         let error = match append(store, &commit, tries > 1).await {
-            Ok(events) => return Ok(events),
+            Ok(()) => return Ok(()),
             Err(error) => error,
         };
         if error.is_refusal() || error.is_closed() || tries == TRIES {
@@ -41,19 +41,19 @@ async fn append(
     store: &dyn EventStore,
     commit: &Commit,
     is_repeated: bool,
-) -> Result<Vec<Event>, StoreError> {
+) -> Result<(), StoreError> {
     // Nothing would refuse a correction that is there already.
     if is_repeated && is_corrected(store, commit).await? {
-        return Ok(Vec::new());
+        return Ok(());
     }
     match store.append(commit.clone()).await {
         // An earlier try was recorded after all, although the storage said that it had failed.
         Err(StoreError::CallAlreadyEnded { .. })
             if is_repeated && is_recorded(store, commit).await? =>
         {
-            Ok(Vec::new())
+            Ok(())
         }
-        outcome => outcome,
+        outcome => outcome.map(drop),
     }
 }
 

@@ -235,12 +235,8 @@ impl TaskService {
     /// Writes the start of a call down; the event that its end has to name comes back.
     pub(crate) async fn start(&self, opening: Commit) -> Result<EventId, StoreError> {
         let task_id = opening.task_id.clone();
-        let started = self
-            .store
-            .append(opening)
-            .await?
-            .pop()
-            .map(|event| event.event_id);
+        let recorded = self.store.append(opening).await?;
+        let started = recorded.event_ids().last().cloned();
         started.ok_or_else(|| StoreError::InvalidCommit {
             task_id,
             reason: "the store gave no event back".to_owned(),
@@ -279,7 +275,7 @@ impl TaskService {
             let store = self.store.as_ref();
             late.tell(store, task_id, call_id).await?;
         }
-        outcome.map(drop).inspect_err(|error| {
+        outcome.inspect_err(|error| {
             tracing::error!(%task_id, %error, "the end of a call could not be recorded");
         })
     }
@@ -300,7 +296,7 @@ impl TaskService {
         let commit = Commit::new(task_id.clone()).event(end);
         match append_surely(self.store.as_ref(), commit).await {
             // Somebody else ended it meanwhile.
-            Ok(_) | Err(StoreError::IllegalTransition { .. }) => {}
+            Ok(()) | Err(StoreError::IllegalTransition { .. }) => {}
             Err(error) => {
                 tracing::error!(%task_id, %error, "the end of a task could not be recorded");
             }

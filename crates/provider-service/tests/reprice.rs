@@ -81,7 +81,7 @@ impl Desk {
         for (payload, parent) in events {
             commit = commit.event(NewEvent::new(Actor::System, payload).parent(parent));
         }
-        self.store.append(commit).await.unwrap()
+        self.store.append(commit).await.unwrap().into_events()
     }
 
     /// A call of 1000 tokens in, that cost so much.

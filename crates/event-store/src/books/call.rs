@@ -29,9 +29,9 @@ impl CallRow {
     /// A call begins.
     pub(crate) fn started(event: Seen<'_>) -> Self {
         let mut row = Self::nameless(event);
-        row.call.alias = text(event.payload, "model_alias");
-        row.call.category = text(event.payload, "category");
-        row.call.runtime_group = text(event.payload, "runtime_group");
+        row.call.alias = text(event.payload(), "model_alias");
+        row.call.category = text(event.payload(), "category");
+        row.call.runtime_group = text(event.payload(), "runtime_group");
         row
     }
 

@@ -65,7 +65,7 @@ impl Ending {
             Some(Payload::ModelCallFailed(call)) => Self::failed(call),
             _ => Self {
                 failed,
-                alias: text(event.payload, "model_alias"),
+                alias: text(event.payload(), "model_alias"),
                 ..Self::default()
             }
             .at_cost(Cost::Unavailable("its event can not be read".to_owned())),
@@ -109,7 +109,7 @@ impl Ending {
 /// An answer whose event says nothing about a cost was recorded before costs were: not known, and
 /// not the zero that the missing fields default to.
 fn stated_cost(event: Seen<'_>, cost: Cost) -> Cost {
-    let stated = |field| event.payload.get(field).is_some();
+    let stated = |field| event.payload().get(field).is_some();
     if stated("cost_usd") || stated("cost_unavailable") {
         return cost;
     }

@@ -102,13 +102,13 @@ impl Stamp {
             task_seq: self.task_seq,
             ts: self.ts,
             event_type: &new.body.event_type,
-            payload: &new.body.payload,
+            said: Said::Now(new),
             parent: self.parent.as_ref(),
         }
     }
 
     /// The event as its readers see it.
-    pub(crate) fn event(self, task_id: TaskId, body: EventBody) -> Event {
+    pub(crate) fn event(self, task_id: TaskId, (body, payload): (EventBody, Value)) -> Event {
         Event {
             event_id: self.event_id,
             task_id,
@@ -117,7 +117,7 @@ impl Stamp {
             event_type: body.event_type,
             schema_version: SCHEMA_VERSION,
             actor: body.actor,
-            payload: body.payload,
+            payload,
             trace_id: self.trace_id,
             span_id: body.span_id,
             causality: Causality {
@@ -128,21 +128,28 @@ impl Stamp {
     }
 }
 
-/// A commit on its way back to its caller, recorded.
+/// A commit that is on record: what [`EventStore::append`](crate::EventStore::append) gives back.
 #[derive(Debug)]
-pub(crate) struct Stamped {
+pub struct Recorded {
     pub(crate) commit: Prepared,
     pub(crate) stamps: Vec<Stamp>,
 }
 
-impl Stamped {
-    /// Its events. Whoever waits for them puts them together, so that a writer does not.
-    pub(crate) fn into_events(self) -> Vec<Event> {
+impl Recorded {
+    /// What its events are called now, in their order.
+    pub fn event_ids(&self) -> impl Iterator<Item = &EventId> {
+        self.stamps.iter().map(|stamp| &stamp.event_id)
+    }
+
+    /// Its events as their readers see them. They are put together here, so that who does not need them does not
+    /// wait for it.
+    #[must_use]
+    pub fn into_events(self) -> Vec<Event> {
         let Prepared {
             task_id, events, ..
         } = self.commit;
         let each = self.stamps.into_iter().zip(events);
-        each.map(|(stamp, new)| stamp.event(task_id.clone(), new.body))
+        each.map(|(stamp, new)| stamp.event(task_id.clone(), new.into_body()))
             .collect()
     }
 }
@@ -192,9 +199,8 @@ impl<'a> Accepted<'a> {
     pub(crate) fn events(self) -> Vec<Event> {
         let each = self.stamps.iter().zip(&self.commit.events);
         each.map(|(stamp, new)| {
-            stamp
-                .clone()
-                .event(self.task_id().clone(), new.body.clone())
+            let body = (new.body.clone(), new.value().clone());
+            stamp.clone().event(self.task_id().clone(), body)
         })
         .collect()
     }
@@ -208,8 +214,25 @@ pub(crate) struct Seen<'a> {
     pub(crate) task_seq: u64,
     pub(crate) ts: Timestamp,
     pub(crate) event_type: &'a EventType,
-    pub(crate) payload: &'a Value,
+    said: Said<'a>,
     pub(crate) parent: Option<&'a EventId>,
+}
+
+/// Where the payload of an event is.
+#[derive(Clone, Copy, Debug)]
+enum Said<'a> {
+    Before(&'a Value),
+    Now(&'a PreparedEvent),
+}
+
+impl<'a> Seen<'a> {
+    /// Its payload as JSON.
+    pub(crate) fn payload(self) -> &'a Value {
+        match self.said {
+            Said::Before(payload) => payload,
+            Said::Now(new) => new.value(),
+        }
+    }
 }
 
 impl<'a> From<&'a Event> for Seen<'a> {
@@ -220,7 +243,7 @@ impl<'a> From<&'a Event> for Seen<'a> {
             task_seq: event.task_seq,
             ts: event.ts,
             event_type: &event.event_type,
-            payload: &event.payload,
+            said: Said::Before(&event.payload),
             parent: event.causality.parent_event_id.as_ref(),
         }
     }

@@ -41,7 +41,7 @@ use repair::{Kept, Repairer};
 use writer::{Append, Job};
 
 use crate::books::prune::TaskKey;
-use crate::books::stamp::Stamped;
+use crate::books::stamp::Recorded;
 use crate::live::Hub;
 use crate::prepared::{ArtifactLimits, Prepared, look_over};
 use crate::{
@@ -146,7 +146,7 @@ impl EventStore for PostgresStore {
         "postgres"
     }
 
-    async fn append(&self, commit: Commit) -> Result<Vec<Event>, StoreError> {
+    async fn append(&self, commit: Commit) -> Result<Recorded, StoreError> {
         let jobs = self.jobs()?;
         self.look_over(&commit)?;
         let commit = Prepared::new(commit, self.limits, None)?;
@@ -155,8 +155,7 @@ impl EventStore for PostgresStore {
         jobs.send(job).await.map_err(|_| StoreError::Closed)?;
         // The sender may be the last: without it the writer can end once it has answered.
         drop(jobs);
-        let recorded = answer.await.map_err(|_| StoreError::Closed)?;
-        recorded.map(Stamped::into_events)
+        answer.await.map_err(|_| StoreError::Closed)?
     }
 
     async fn task(&self, task_id: &TaskId) -> Result<Option<Task>, StoreError> {

@@ -80,7 +80,7 @@ pub(crate) async fn some(
         tx.commit().await?;
         part.events = prunings
             .into_iter()
-            .map(|(task_id, each)| each.stamp.event(task_id, each.tombstone.body))
+            .map(|(task_id, each)| each.stamp.event(task_id, each.tombstone.into_body()))
             .collect();
         Ok(part)
     };

@@ -21,7 +21,7 @@ use super::pipeline::{Broken, Pipeline};
 use super::statements::Writing;
 use crate::books::facts::{Facts, Needs};
 use crate::books::plan::{Planner, Writes};
-use crate::books::stamp::{self, Accepted, Outcome, Stamped};
+use crate::books::stamp::{self, Accepted, Outcome, Recorded};
 use crate::id::Monotonic;
 use crate::live::Hub;
 use crate::prepared::Prepared;
@@ -45,7 +45,7 @@ pub(crate) enum Job {
 #[derive(Debug)]
 pub(crate) struct Append {
     pub(crate) commit: Prepared,
-    pub(crate) reply: Reply<Stamped>,
+    pub(crate) reply: Reply<Recorded>,
 }
 
 /// What the task owns.
@@ -146,7 +146,7 @@ impl Writer {
                     rhythm.recorded(commits, began.elapsed(), jobs.len());
                     for (Append { commit, reply }, outcome) in group.into_iter().zip(outcomes) {
                         // A caller that no longer waits for the answer does not need it.
-                        let _ = reply.send(outcome.map(|stamps| Stamped { commit, stamps }));
+                        let _ = reply.send(outcome.map(|stamps| Recorded { commit, stamps }));
                     }
                 }
             }

@@ -35,7 +35,7 @@ use readers::{Readers, blocking};
 use writer::{Append, Intake, Job, Reply};
 
 use crate::books::prune::TaskKey;
-use crate::books::stamp::Stamped;
+use crate::books::stamp::Recorded;
 use crate::files::ArtifactFiles;
 use crate::live::Hub;
 use crate::prepared::{ArtifactLimits, Prepared, look_over};
@@ -131,7 +131,7 @@ impl EventStore for SqliteStore {
         "sqlite"
     }
 
-    async fn append(&self, commit: Commit) -> Result<Vec<Event>, StoreError> {
+    async fn append(&self, commit: Commit) -> Result<Recorded, StoreError> {
         drop(self.jobs()?);
         look_over(&commit, self.limits)?;
         let (limits, files) = (self.limits, self.files.clone());
@@ -147,7 +147,6 @@ impl EventStore for SqliteStore {
             })
         })
         .await
-        .map(Stamped::into_events)
     }
 
     async fn task(&self, task_id: &TaskId) -> Result<Option<Task>, StoreError> {

@@ -129,5 +129,7 @@ fn remove(conn: &Connection, task_id: &TaskId, pruning: Pruning) -> Result<Event
         .execute(params![id, pruning.first_seq, pruning.last_seq])?;
     write::events(conn, [pruning.stamp.row(task_id, &pruning.tombstone)])?;
     Tasks::prepare(conn)?.write(task_id, &pruning.task)?;
-    Ok(pruning.stamp.event(task_id.clone(), pruning.tombstone.body))
+    Ok(pruning
+        .stamp
+        .event(task_id.clone(), pruning.tombstone.into_body()))
 }

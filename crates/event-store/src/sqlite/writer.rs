@@ -20,7 +20,7 @@ use super::{read, rebuild, records, write};
 use crate::books::facts::Facts;
 use crate::books::plan::Planner;
 use crate::books::prune::TaskKey;
-use crate::books::stamp::{self, Accepted, Outcome, Stamped};
+use crate::books::stamp::{self, Accepted, Outcome, Recorded};
 use crate::files::ArtifactFiles;
 use crate::id::Monotonic;
 use crate::live::Hub;
@@ -64,7 +64,7 @@ pub(crate) enum Job {
 #[derive(Debug)]
 pub(crate) struct Append {
     pub(crate) commit: Prepared,
-    pub(crate) reply: Reply<Stamped>,
+    pub(crate) reply: Reply<Recorded>,
 }
 
 /// Records of another store, and where their contents go.
@@ -420,7 +420,7 @@ fn plan(
 fn answer(answers: Vec<Answer>) {
     for (Append { commit, reply }, outcome) in answers {
         let _ = reply.send(match outcome {
-            Ok(stamps) => Ok(Stamped { commit, stamps }),
+            Ok(stamps) => Ok(Recorded { commit, stamps }),
             Err(error) => {
                 // Its files vanish before its caller hears of it.
                 drop(commit);

@@ -101,7 +101,8 @@ pub(crate) async fn many_writers_leave_no_gap_in_any_task(house: &House) {
             store.append(commit(&own, vec![created()])).await.unwrap();
             for _ in 0..COMMITS {
                 let two = vec![message("a"), message("b")];
-                let events = store.append(commit(&shared, two)).await.unwrap();
+                let recorded = store.append(commit(&shared, two)).await.unwrap();
+                let events = recorded.into_events();
                 assert_eq!(events[0].task_seq + 1, events[1].task_seq, "side by side");
                 store
                     .append(commit(&own, vec![message("c")]))

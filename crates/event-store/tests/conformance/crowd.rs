@@ -142,7 +142,7 @@ pub(crate) async fn refusals_of_every_kind_spoil_none_of_the_commits_around_them
     let mut recorded = 0;
     for (expected, result) in commits.join_all().await {
         match (expected, result) {
-            (None, Ok(events)) => recorded += events.len(),
+            (None, Ok(commit)) => recorded += commit.event_ids().count(),
             (Some(expected), Err(error)) => {
                 assert_eq!(word(&error), expected, "{error}");
                 *kinds.entry(expected).or_default() += 1;
@@ -168,8 +168,8 @@ pub(crate) async fn a_queue_of_one_place_lets_a_thousand_callers_through(house: 
     for _ in 0..1_000 {
         let (store, task_id) = (Arc::clone(&desk.store), task_id.clone());
         commits.spawn(async move {
-            let events = store.append(commit(&task_id, vec![message("a")])).await;
-            events.unwrap()[0].task_seq
+            let recorded = store.append(commit(&task_id, vec![message("a")])).await;
+            recorded.unwrap().into_events()[0].task_seq
         });
     }
     let mut seqs = commits.join_all().await;

@@ -138,8 +138,8 @@ pub(crate) async fn live(desk: &Desk, history: &[(usize, Step)]) -> Vec<TaskId> 
         };
         let recorded = desk.store.append(commit(&tasks[*task], vec![event])).await;
         match recorded {
-            Ok(mut events) if matches!(step, Step::Start(_)) => {
-                calls[*task].push(events.remove(0).event_id);
+            Ok(recorded) if matches!(step, Step::Start(_)) => {
+                calls[*task].extend(recorded.event_ids().cloned());
             }
             Ok(_) => {}
             Err(error) => assert!(error.is_refusal(), "{error}"),

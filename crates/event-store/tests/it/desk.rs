@@ -57,7 +57,8 @@ impl Desk {
     }
 
     pub(crate) async fn append(&self, task_id: &TaskId, events: Vec<NewEvent>) -> Vec<Event> {
-        self.store.append(commit(task_id, events)).await.unwrap()
+        let recorded = self.store.append(commit(task_id, events)).await.unwrap();
+        recorded.into_events()
     }
 
     /// A task that runs.

@@ -135,7 +135,8 @@ async fn a_commit_that_is_cut_off_is_recorded_once() {
             let events = store
                 .append(commit(&task_id, vec![message("a").key(key)]))
                 .await
-                .unwrap();
+                .unwrap()
+                .into_events();
             assert!(relay.was_cut());
             assert_eq!(
                 store.events(&task_id, 2, 100).await.unwrap().last(),

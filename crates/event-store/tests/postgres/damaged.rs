@@ -36,7 +36,7 @@ async fn a_damaged_task_fails_its_own_commits_alone() {
         first.unwrap();
         let error = refused.unwrap_err();
         assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
-        assert_eq!(recorded.unwrap()[0].task_seq, 4);
+        assert_eq!(recorded.unwrap().into_events()[0].task_seq, 4);
         store.close().await.unwrap();
     })
     .await;
@@ -60,7 +60,7 @@ async fn a_commit_that_the_database_refuses_leaves_nothing_and_holds_nobody_up()
             let error = error.unwrap_err();
             assert!(matches!(error, StoreError::Database { .. }), "{error}");
             let recorded = store.append(commit(&good, vec![message("b")])).await;
-            assert_eq!(recorded.unwrap()[0].task_seq, seq);
+            assert_eq!(recorded.unwrap().into_events()[0].task_seq, seq);
         }
         assert_eq!(seqs(&store, &bad).await, [1, 2]);
         verified(&store).await;

@@ -62,7 +62,8 @@ impl House {
 
 pub(crate) async fn call(store: &PostgresStore, task_id: &TaskId) -> EventId {
     let commit = commit(task_id, vec![started("planner")]);
-    store.append(commit).await.unwrap().remove(0).event_id
+    let recorded = store.append(commit).await.unwrap();
+    recorded.event_ids().next().unwrap().clone()
 }
 
 pub(crate) async fn seqs(store: &PostgresStore, task_id: &TaskId) -> Vec<u64> {

@@ -29,8 +29,8 @@ async fn load(
         let key = format!("{writer}-{round}");
         let commit = commit(&task_id, vec![message("a").key(key.clone()), message("b")]);
         match store.append(commit).await {
-            Ok(events) => {
-                assert_eq!(events.len(), 2);
+            Ok(recorded) => {
+                assert_eq!(recorded.event_ids().count(), 2);
                 acknowledged.push(key);
             }
             Err(error) => panic!("{error}"),

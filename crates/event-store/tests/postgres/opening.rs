@@ -102,7 +102,11 @@ async fn nothing_is_recorded_once_a_newer_version_has_the_tables() {
         as_superuser(house.database.url(), &format!("{layout} - 1")).await;
         store.check().await.unwrap();
         let recorded = store.append(commit(&task_id, vec![message("late")])).await;
-        assert_eq!(recorded.unwrap()[0].task_seq, 3, "no place was left out");
+        assert_eq!(
+            recorded.unwrap().into_events()[0].task_seq,
+            3,
+            "no place was left out"
+        );
         store.close().await.unwrap();
     })
     .await;

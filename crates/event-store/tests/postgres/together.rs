@@ -62,7 +62,7 @@ async fn of_many_requests_with_one_key_at_several_programs_one_makes_a_task() {
             let commit = commit(&house.ids.task_id(), vec![created().key(key)]);
             asking.spawn(async move {
                 match store.append(commit).await {
-                    Ok(events) => (true, events[0].task_id.clone()),
+                    Ok(recorded) => (true, recorded.into_events()[0].task_id.clone()),
                     Err(error) => (false, error.duplicate_of().unwrap().clone()),
                 }
             });

@@ -15,6 +15,7 @@ pub(crate) async fn task(store: &dyn EventStore, ids: &IdSource, key: &str, cost
         started("planner"),
     ];
     let opened = store.append(commit(&task_id, opening)).await.unwrap();
+    let opened = opened.into_events();
     let artifact_id = ids.artifact_id();
     let spoken_of = Payload::ArtifactCreated(ArtifactCreated {
         artifact_id: artifact_id.clone(),

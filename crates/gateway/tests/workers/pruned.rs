@@ -93,7 +93,7 @@ async fn append(store: &dyn EventStore, payloads: Vec<Payload>) {
 
 async fn call(store: &dyn EventStore, number: usize) {
     let begun = Commit::new(task(TWO)).event(NewEvent::new(Actor::System, started(number)));
-    let begun = store.append(begun).await.unwrap();
+    let begun = store.append(begun).await.unwrap().into_events();
     let end = NewEvent::new(Actor::System, ended(number));
     let end = end.parent(Parent::Event(begun[0].event_id.clone()));
     let ended = Commit::new(task(TWO)).event(end);

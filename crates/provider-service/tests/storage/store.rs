@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use event_payloads::{ArtifactId, Event, EventId, EventPage, ModelCallChunk, TaskId};
 use event_store::{
     Artifact, Call, Commit, CostQuery, CostRow, EventStore, LogQuery, OpenCall, Orphans, Overview,
-    Position, Progress, PruneQuery, Pruned, Rebuilt, Records, RecordsQuery, SqliteStore,
+    Position, Progress, PruneQuery, Pruned, Rebuilt, Recorded, Records, RecordsQuery, SqliteStore,
     StoreError, Subscription, Task, TaskQuery, Verified,
 };
 use tokio::sync::watch;
@@ -119,7 +119,7 @@ impl EventStore for Troubled {
         self.is_shared
     }
 
-    async fn append(&self, commit: Commit) -> Result<Vec<Event>, StoreError> {
+    async fn append(&self, commit: Commit) -> Result<Recorded, StoreError> {
         self.appends.fetch_add(1, Ordering::SeqCst);
         match next(&self.fates) {
             None => {}

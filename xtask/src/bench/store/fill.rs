@@ -5,10 +5,12 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use event_payloads::{
-    Actor, Cost, CostSource, Event, ModelCallCompleted, ModelCallStarted, Payload, StateTransition,
+    Actor, Cost, CostSource, ModelCallCompleted, ModelCallStarted, Payload, StateTransition,
     TaskStatus, TokenUsage, Usd,
 };
-use event_store::{Commit, EventStore, IdSource, ManualClock, NewEvent, Parent, StoreError};
+use event_store::{
+    Commit, EventStore, IdSource, ManualClock, NewEvent, Parent, Recorded, StoreError,
+};
 use tokio::task::JoinSet;
 
 use super::work::{Load, created, message};
@@ -75,7 +77,7 @@ pub(super) async fn fill(
     Ok((tasks, rate))
 }
 
-async fn settle(running: &mut JoinSet<Result<Vec<Event>, StoreError>>) -> Result<()> {
+async fn settle(running: &mut JoinSet<Result<Recorded, StoreError>>) -> Result<()> {
     while let Some(done) = running.join_next().await {
         done??;
     }
