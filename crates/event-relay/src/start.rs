@@ -49,53 +49,92 @@ impl Readers {
     }
 }
 
-/// Asks the stream and the store.
+/// Asks the stream and the store where to go on.
 pub(crate) async fn start(
     config: &NatsConfig,
     store: &dyn EventStore,
     stream: &stream::Stream,
 ) -> Result<(Start, Readers), RelayError> {
-    let (info, published) = end(config, stream).await?;
-    let readers = Readers::of(&info);
-    if let Some(published) = &published {
-        check_ours(config, store, published).await?;
-    }
-    let facts = Facts {
-        sequence: info.state.last_sequence,
-        published: published.map_or(0, |published| published.cursor),
-        saved_sequence: store.cursor(&readers.sequence).await?,
-        saved: store.cursor(&readers.cursor).await?,
-    };
-    let start = Start {
-        after: facts.after(),
-        sequence: facts.sequence,
-    };
-    Ok((start, readers))
+    let end = standing_end(config, stream).await?;
+    end.held_against(config, store).await
 }
 
-/// Where the stream ends, and the last of our events in it, of one moment: a sequence that is older than the
-/// event would have the events behind it taken at the wrong places.
-async fn end(
+/// Asks up to which position of the log the stream has, or had, every event: at the least, since others may publish
+/// meanwhile.
+pub(crate) async fn published(
     config: &NatsConfig,
+    store: &dyn EventStore,
     stream: &stream::Stream,
-) -> Result<(stream::Info, Option<Published>), RelayError> {
-    let ours = format!("{}.>", config.subjects());
+) -> Result<u64, RelayError> {
+    let (start, _) = end(config, stream)
+        .await?
+        .held_against(config, store)
+        .await?;
+    Ok(start.after)
+}
+
+/// Where the stream ends, and the last of our events in it.
+struct End {
+    info: stream::Info,
+    /// Its place in the stream, and what it says of itself.
+    last: Option<(u64, Option<Published>)>,
+}
+
+impl End {
+    /// True if nothing came between the two questions.
+    fn is_of_one_moment(&self) -> bool {
+        let last = self.last.as_ref();
+        last.is_none_or(|(sequence, _)| *sequence <= self.info.state.last_sequence)
+    }
+
+    async fn held_against(
+        self,
+        config: &NatsConfig,
+        store: &dyn EventStore,
+    ) -> Result<(Start, Readers), RelayError> {
+        let readers = Readers::of(&self.info);
+        let published = self.last.and_then(|(_, published)| published);
+        if let Some(published) = &published {
+            check_ours(config, store, published).await?;
+        }
+        let facts = Facts {
+            sequence: self.info.state.last_sequence,
+            published: published.map_or(0, |published| published.cursor),
+            saved_sequence: store.cursor(&readers.sequence).await?,
+            saved: store.cursor(&readers.cursor).await?,
+        };
+        let start = Start {
+            after: facts.after(),
+            sequence: facts.sequence,
+        };
+        Ok((start, readers))
+    }
+}
+
+/// The end of the stream at one moment: a sequence that is older than the event would have the events behind it taken
+/// at the wrong places.
+async fn standing_end(config: &NatsConfig, stream: &stream::Stream) -> Result<End, RelayError> {
     for _ in 0..END_TRIES {
-        let info = stream.get_info().await;
-        let info = info.map_err(|error| unusable(config, error))?;
-        match stream.get_last_raw_message_by_subject(&ours).await {
-            // It came in between: ask again.
-            Ok(message) if message.sequence > info.state.last_sequence => {}
-            Ok(message) => return Ok((info, Published::of(&message.headers))),
-            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {
-                return Ok((info, None));
-            }
-            Err(error) => return Err(unusable(config, error)),
+        let end = end(config, stream).await?;
+        if end.is_of_one_moment() {
+            return Ok(end);
         }
     }
     Err(RelayError::Busy {
         stream: config.stream().to_owned(),
     })
+}
+
+async fn end(config: &NatsConfig, stream: &stream::Stream) -> Result<End, RelayError> {
+    let ours = format!("{}.>", config.subjects());
+    let info = stream.get_info().await;
+    let info = info.map_err(|error| unusable(config, error))?;
+    let last = match stream.get_last_raw_message_by_subject(&ours).await {
+        Ok(message) => Some((message.sequence, Published::of(&message.headers))),
+        Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => None,
+        Err(error) => return Err(unusable(config, error)),
+    };
+    Ok(End { info, last })
 }
 
 /// Positions of another log say nothing about ours: going on after one would leave events out.

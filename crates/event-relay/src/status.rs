@@ -3,11 +3,13 @@
 use event_store::EventStore;
 
 use crate::connection::{Connection, unusable};
-use crate::start::start;
-use crate::{NatsConfig, RelayError};
+use crate::{NatsConfig, RelayError, start};
 
 /// Asks the stream up to which position of a store's log it has, or had, every event: 0 if it does not exist yet.
 /// What stands behind that waits in the store alone. Changes nothing, and can be asked beside a relay.
+///
+/// The server keeps what it has acknowledged on its disk some time later, two minutes at most unless it is set to
+/// otherwise.
 ///
 /// # Errors
 /// The stream can not be asked, or is the copy of another log.
@@ -16,8 +18,7 @@ pub async fn published(config: &NatsConfig, store: &dyn EventStore) -> Result<u6
     let Some(stream) = connection.existing(config).await? else {
         return Ok(0);
     };
-    let (start, _) = start(config, store, &stream).await?;
-    Ok(start.after)
+    start::published(config, store, &stream).await
 }
 
 /// What a server says.

@@ -75,6 +75,12 @@ impl PreparedEvent {
         self.value.get_or_init(|| rows::payload(&self.json))
     }
 
+    /// True if the payload has a field that its type always writes: only what was handed over as JSON can lack one.
+    pub(crate) fn states(&self, field: &str) -> bool {
+        let value = self.value.get();
+        value.is_none_or(|value| value.get(field).is_some())
+    }
+
     /// What its readers see.
     pub(crate) fn into_body(self) -> (EventBody, Value) {
         let value = self.value.into_inner();

@@ -126,28 +126,27 @@ fn states(are_meant: impl Fn(TaskStatus) -> bool) -> String {
 
 /// Where tasks stand that ended before a moment, up to a position in the log, and were not pruned since. Takes the
 /// moment, the place after which they are looked for, the position, and the number of rows.
-///
-/// What is added to the status keeps a database from looking them up by it: it would sort nearly all tasks.
 pub(crate) fn to_prune() -> String {
     format!(
         "SELECT created_at, task_id FROM tasks
-         WHERE created_at < $1 AND updated_at < $1 AND (status || '') IN ({})
+         WHERE created_at < $1 AND updated_at < $1 AND {}
            AND (created_at, task_id) > ($2, $3)
            AND {}
          ORDER BY created_at, task_id LIMIT $5",
-        terminal_states(),
+        has_ended(),
         unpruned_up_to("$4")
     )
 }
 
-/// The condition that a task ended before a moment, which is the second parameter, and up to a position in the log,
-/// which is the third.
+/// The condition that a task ended before a moment, which is the second parameter.
 pub(crate) fn ended_before() -> String {
-    format!(
-        "updated_at < $2 AND status IN ({}) AND {}",
-        terminal_states(),
-        unpruned_up_to("$3")
-    )
+    format!("updated_at < $2 AND {}", has_ended())
+}
+
+/// The condition that a task has ended. What is added to the status keeps a database from looking tasks up by it: most
+/// have ended, and it would go over all of them.
+fn has_ended() -> String {
+    format!("(status || '') IN ({})", terminal_states())
 }
 
 /// The condition that the last event of a task is no tombstone, and stands up to a position in the log, which is that

@@ -2,7 +2,7 @@
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::stream::Config;
-use event_relay::{NatsConfig, NatsStatus, RelayError};
+use event_relay::{NatsConfig, NatsStatus, RelayError, published};
 use futures_util::StreamExt;
 
 use crate::LIMIT;
@@ -101,6 +101,8 @@ async fn a_stream_that_lost_its_end_gets_it_again() {
         let sent = context.publish_with_headers(read.subject.clone(), headers, payload);
         sent.await.unwrap().await.unwrap();
     }
+    let has = published(&server.config(), &*books.store).await.unwrap();
+    assert_eq!(has, before[59].logged.cursor);
     let relay = Running::start(server.config(), &books.store);
     check(&read(&context, 100).await, &books.log().await);
     relay.end().await;
@@ -181,6 +183,8 @@ async fn the_copy_of_another_log_is_left_alone() {
     // Fewer events than the stream has, then more.
     for _ in 0..2 {
         ours.write(1, 1, 8).await;
+        let refused = published(&server.config(), &*ours.store).await;
+        assert!(matches!(refused, Err(RelayError::OtherLog { .. })));
         let client = context.client();
         let questions = client.subscribe("$JS.API.STREAM.MSG.GET.OCTO_EVENTS").await;
         let relay = Running::start(server.config(), &ours.store);

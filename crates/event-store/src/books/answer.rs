@@ -76,7 +76,7 @@ mod tests {
             "actor": "system", "ts": started_at, "payload": {},
         });
         let started: event_payloads::Event = serde_json::from_value(started).unwrap();
-        let mut row = CallRow::started((&started).into());
+        let mut row = CallRow::started((&started).into(), None);
         row.call = Call {
             alias: alias.to_owned(),
             category: category.to_owned(),

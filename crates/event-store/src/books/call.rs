@@ -1,6 +1,6 @@
 //! A row of `model_calls`, from the events of its call.
 
-use event_payloads::{CostCorrected, CostSource, EventId};
+use event_payloads::{CostCorrected, CostSource, EventId, Payload};
 use serde_json::Value;
 
 use super::ending::Ending;
@@ -26,12 +26,18 @@ pub(crate) fn text(payload: &Value, field: &str) -> String {
 }
 
 impl CallRow {
-    /// A call begins.
-    pub(crate) fn started(event: Seen<'_>) -> Self {
+    /// A call begins. `payload` is `None` where it has another shape.
+    pub(crate) fn started(event: Seen<'_>, payload: Option<&Payload>) -> Self {
         let mut row = Self::nameless(event);
-        row.call.alias = text(event.payload(), "model_alias");
-        row.call.category = text(event.payload(), "category");
-        row.call.runtime_group = text(event.payload(), "runtime_group");
+        if let Some(Payload::ModelCallStarted(started)) = payload {
+            row.call.alias.clone_from(&started.model_alias);
+            row.call.category.clone_from(&started.category);
+            row.call.runtime_group.clone_from(&started.runtime_group);
+        } else {
+            row.call.alias = text(event.payload(), "model_alias");
+            row.call.category = text(event.payload(), "category");
+            row.call.runtime_group = text(event.payload(), "runtime_group");
+        }
         row
     }
 

@@ -109,8 +109,7 @@ impl Ending {
 /// An answer whose event says nothing about a cost was recorded before costs were: not known, and
 /// not the zero that the missing fields default to.
 fn stated_cost(event: Seen<'_>, cost: Cost) -> Cost {
-    let stated = |field| event.payload().get(field).is_some();
-    if stated("cost_usd") || stated("cost_unavailable") {
+    if event.states("cost_usd") || event.states("cost_unavailable") {
         return cost;
     }
     Cost::Unavailable("recorded before costs were".to_owned())

@@ -177,7 +177,7 @@ impl<'a> Planner<'a> {
         payload: &Payload,
     ) -> Result<(), StoreError> {
         if let Payload::ModelCallStarted(_) = payload {
-            let call = CallRow::started(event);
+            let call = CallRow::started(event, Some(payload));
             draft.calls.insert(event.event_id.clone(), call);
             return Ok(());
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use event_payloads::{Actor, EventType, Payload, TaskId, TaskPruned, TaskStatus, Timestamp};
+use event_payloads::{Actor, EventType, Payload, TaskId, TaskPruned, TaskStatus};
 
 use super::call::CallRow;
 use super::chain::{Hash, StoredEvent};
@@ -12,7 +12,7 @@ use super::task::TaskRow;
 use crate::id::Monotonic;
 use crate::prepared::PreparedEvent;
 use crate::rows::{from_sql, to_sql};
-use crate::{Clock, NewEvent, StoreError};
+use crate::{Clock, NewEvent, PruneQuery, StoreError};
 
 /// How many tasks one transaction prunes: it takes some milliseconds, in which no commit is recorded.
 pub(crate) const TASKS: i64 = 25;
@@ -43,18 +43,23 @@ pub(crate) struct Pruning {
 }
 
 impl Candidate<'_> {
-    /// What pruning it comes to; `None` if there is nothing to remove, a call is still open, or the start that
-    /// stays has calls or artifacts.
+    /// What pruning it comes to; `None` if there is nothing to remove, one of its events stands behind the position
+    /// that may go, a call is still open, or the start that stays has calls or artifacts.
     ///
     /// The start of its log stays, up to the last event with an idempotency key: the same request must find
     /// the same task for ever.
     pub(crate) fn prune(
         &self,
-        before: Timestamp,
+        query: PruneQuery,
         position: u64,
         ids: &mut Monotonic,
         clock: &dyn Clock,
     ) -> Result<Option<Pruning>, StoreError> {
+        // What came since it was looked for, too.
+        let waits = |event: &StoredEvent| event.position.is_none_or(|at| at > to_sql(query.up_to));
+        if self.events.iter().any(waits) {
+            return Ok(None);
+        }
         let stays = |event: &&StoredEvent| {
             event.idempotency_key.is_some() || event.event_type == EventType::TaskPruned.as_str()
         };
@@ -73,7 +78,7 @@ impl Candidate<'_> {
         }
         let chain = last.hash.unwrap_or_default();
         let pruned = TaskPruned {
-            before,
+            before: query.before,
             first_seq: from_sql(kept + 1),
             last_seq: from_sql(last.task_seq),
             artifacts: self.artifacts,
@@ -120,5 +125,60 @@ impl Candidate<'_> {
             stamp,
             task,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use event_payloads::Timestamp;
+
+    use super::*;
+    use crate::SystemClock;
+
+    fn event(task_seq: i64, position: i64) -> StoredEvent {
+        StoredEvent {
+            event_id: format!("event-{task_seq}"),
+            task_id: "task".to_owned(),
+            task_seq,
+            ts: "2026-03-01T12:00:00.000000+00:00".to_owned(),
+            event_type: EventType::UserMessage.to_string(),
+            schema_version: 1,
+            actor: "user".to_owned(),
+            payload: "{}".to_owned(),
+            trace_id: String::new(),
+            span_id: String::new(),
+            parent_event_id: None,
+            idempotency_key: None,
+            position: Some(position),
+            hash: None,
+        }
+    }
+
+    /// As if one had come since the task was looked for, wherever it stands in the task.
+    #[test]
+    fn a_task_stays_whole_if_one_of_its_events_stands_behind_the_position() {
+        let task_id = "task".parse().unwrap();
+        let now = "2026-04-01T12:00:00Z".parse::<Timestamp>().unwrap();
+        for positions in [[7, 8, 9], [7, 9, 8]] {
+            let events: Vec<_> = (1..)
+                .zip(positions)
+                .map(|(seq, at)| event(seq, at))
+                .collect();
+            let candidate = Candidate {
+                task_id: &task_id,
+                status: TaskStatus::Succeeded,
+                events: &events,
+                calls: &[],
+                artifacts: 0,
+            };
+            let is_pruned = |query| {
+                let pruning = candidate.prune(query, 10, &mut Monotonic::default(), &SystemClock);
+                pruning.unwrap().is_some()
+            };
+            let all = PruneQuery::before(now);
+            assert!(is_pruned(all));
+            assert!(is_pruned(all.up_to(9)));
+            assert!(!is_pruned(all.up_to(8)));
+        }
     }
 }

@@ -140,7 +140,7 @@ impl Recounted {
 
     fn project_call(&mut self, event: Seen<'_>, payload: Option<&Payload>) {
         if *event.event_type == EventType::ModelCallStarted {
-            self.calls.push(CallRow::started(event));
+            self.calls.push(CallRow::started(event, payload));
             return;
         }
         match payload {

@@ -233,6 +233,14 @@ impl<'a> Seen<'a> {
             Said::Now(new) => new.value(),
         }
     }
+
+    /// True if its payload has a field that its type always writes.
+    pub(crate) fn states(self, field: &str) -> bool {
+        match self.said {
+            Said::Before(payload) => payload.get(field).is_some(),
+            Said::Now(new) => new.states(field),
+        }
+    }
 }
 
 impl<'a> From<&'a Event> for Seen<'a> {

@@ -37,7 +37,7 @@ use connect::Connector;
 use lease::Lease;
 pub use options::PostgresOptions;
 use pool::Readers;
-use repair::{Kept, Repairer};
+use repair::Kept;
 use writer::{Append, Job};
 
 use crate::books::prune::TaskKey;
@@ -296,7 +296,7 @@ impl EventStore for PostgresStore {
     async fn prune(&self, query: PruneQuery, progress: &Progress) -> Result<Pruned, StoreError> {
         let told = |failure: failure::Failure| failure.told(self.connector.server());
         drop(self.jobs()?);
-        let mut repairer = Repairer::open(&self.connector).await.map_err(told)?;
+        let mut repairer = prune::open(&self.connector).await.map_err(told)?;
         let mut pruned = Pruned::default();
         let mut after = TaskKey::default();
         loop {

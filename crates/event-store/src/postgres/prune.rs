@@ -6,7 +6,7 @@ use std::time::Duration;
 use event_payloads::{Event, TaskId, Timestamp};
 use tokio_postgres::{Row, Transaction};
 
-use super::connect::Conn;
+use super::connect::{Conn, Connector};
 use super::facts::LOCK;
 use super::failure::Failure;
 use super::feed::tell;
@@ -24,6 +24,15 @@ use crate::{Clock, PruneQuery, Pruned, StoreError, Task};
 
 /// The longest that one transaction may take.
 const LIMIT: Duration = Duration::from_secs(600);
+
+/// A connection to prune with. The server gives up when we do.
+pub(crate) async fn open(connector: &Connector) -> Result<Repairer, Failure> {
+    let repairer = Repairer::open(connector).await?;
+    let limit = format!("SET statement_timeout = {}", LIMIT.as_millis());
+    let set = async { Ok(repairer.conn.client.batch_execute(&limit).await?) };
+    Conn::within(connector.answer_limit(), set).await?;
+    Ok(repairer)
+}
 
 /// What was done in one transaction.
 #[derive(Debug, Default)]
@@ -66,12 +75,12 @@ pub(crate) async fn some(
         let tx = repairer.conn.client.transaction().await?;
         tx.batch_execute(LOCK).await?;
         let from = head(&tx).await?;
-        let tasks = ended(&tx, query, tasks).await?;
+        let tasks = ended(&tx, query.before, tasks).await?;
         let mut part = Part {
             head: from,
             ..Part::default()
         };
-        let prunings = plan(&tx, query.before, &tasks, &mut part, clock).await?;
+        let prunings = plan(&tx, query, &tasks, &mut part, clock).await?;
         if prunings.is_empty() {
             return Ok(part);
         }
@@ -90,7 +99,7 @@ pub(crate) async fn some(
 /// Those of some tasks that ended so long ago, in their order.
 async fn ended(
     tx: &Transaction<'_>,
-    query: PruneQuery,
+    before: Timestamp,
     tasks: &[TaskKey],
 ) -> Result<Vec<Task>, Failure> {
     let ids: Vec<&str> = tasks.iter().map(|(_, task_id)| task_id.as_str()).collect();
@@ -99,15 +108,14 @@ async fn ended(
          ORDER BY created_at, task_id",
         sql::ended_before()
     );
-    let (before, up_to) = (query.before.to_string(), to_sql(query.up_to));
-    let found = tx.query(&sql, &[&ids, &before, &up_to]).await?;
+    let found = tx.query(&sql, &[&ids, &before.to_string()]).await?;
     Ok(rows::readable(found.iter().map(rows::task).collect()))
 }
 
 /// What is to be done with each task.
 async fn plan(
     tx: &Transaction<'_>,
-    before: Timestamp,
+    query: PruneQuery,
     tasks: &[Task],
     part: &mut Part,
     clock: &dyn Clock,
@@ -139,7 +147,7 @@ async fn plan(
                 calls: &calls,
                 artifacts,
             };
-            candidate.prune(before, part.head + 1, &mut ulids, clock)
+            candidate.prune(query, part.head + 1, &mut ulids, clock)
         });
         let pruning = match pruning {
             Ok(Some(pruning)) => pruning,

@@ -58,9 +58,9 @@ pub(crate) fn some(
         ..Part::default()
     };
     for (_, task_id) in tasks {
-        let task = ended(conn, query, task_id);
+        let task = ended(conn, query.before, task_id);
         let done = task.and_then(|task| match task {
-            Some(task) => one(conn, query.before, &task, &mut part, ids, clock),
+            Some(task) => one(conn, query, &task, &mut part, ids, clock),
             None => Ok(()),
         });
         match done {
@@ -71,18 +71,19 @@ pub(crate) fn some(
     Ok(part)
 }
 
-fn ended(conn: &Connection, query: PruneQuery, task_id: &str) -> Result<Option<Task>, Failure> {
+fn ended(conn: &Connection, before: Timestamp, task_id: &str) -> Result<Option<Task>, Failure> {
     let sql = format!(
         "SELECT {TASK_COLUMNS} FROM tasks WHERE task_id = $1 AND {}",
         sql::ended_before()
     );
-    let params = params![task_id, query.before.to_string(), to_sql(query.up_to)];
-    row::first(conn, &sql, params, |row| rows::task(row))
+    row::first(conn, &sql, [task_id, &before.to_string()], |row| {
+        rows::task(row)
+    })
 }
 
 fn one(
     conn: &Connection,
-    before: Timestamp,
+    query: PruneQuery,
     task: &Task,
     part: &mut Part,
     ids: &mut Monotonic,
@@ -100,7 +101,7 @@ fn one(
         calls: &calls,
         artifacts: count(artifacts.len()),
     };
-    let Some(pruning) = candidate.prune(before, part.head + 1, ids, clock)? else {
+    let Some(pruning) = candidate.prune(query, part.head + 1, ids, clock)? else {
         return Ok(());
     };
     part.head += 1;

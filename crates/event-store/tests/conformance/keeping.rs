@@ -1,5 +1,7 @@
 //! Checked, pruned, copied.
 
+use std::sync::OnceLock;
+
 use event_payloads::{Cost, CostSource, EventType, TaskId, TaskStatus, Timestamp};
 use event_store::{
     CostQuery, CostRow, Dimension, EventStore, Progress, PruneQuery, StoreError, TaskQuery, copy,
@@ -237,13 +239,16 @@ pub(crate) async fn a_store_that_is_closed_while_it_is_pruned_is_whole(house: &H
     let before_sums = sums(desk.store.as_ref()).await;
     let all = PruneQuery::before(Timestamp::from_unix_micros(NOON + DAY));
     let progress = Progress::default();
+    let (pruning, pruned) = (desk.store.prune(all, &progress), OnceLock::new());
+    let prune = async { pruned.set(pruning.await).unwrap() };
     let close = async {
-        while progress.done() == 0 {
+        while progress.done() == 0 && pruned.get().is_none() {
             tokio::task::yield_now().await;
         }
         desk.store.close().await.unwrap();
     };
-    let (pruned, ()) = tokio::join!(desk.store.prune(all, &progress), close);
+    tokio::join!(prune, close);
+    let pruned = pruned.into_inner().unwrap();
     assert!(
         matches!(pruned, Ok(_) | Err(StoreError::Closed)),
         "{pruned:?}"

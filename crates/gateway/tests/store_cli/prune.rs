@@ -44,7 +44,7 @@ async fn what_was_pruned_still_counts_and_says_what_it_was() {
       "events": 24,
       "calls": 4,
       "artifacts": 4,
-      "waiting": 0
+      "waiting": null
     }
     "#);
     assert_eq!(store(path, &["verify"]).await.0, 0);

@@ -35,8 +35,7 @@ pub(super) enum StoreCommandError {
         source: io::Error,
     },
     #[error(
-        "NATS can not say which events it has, and what it has not got stays; see that it runs, or remove that too \
-         with --without-nats"
+        "what NATS has not got stays, and it gave no usable answer about what it has; --without-nats removes that too"
     )]
     Nats(#[source] RelayError),
     #[error(transparent)]

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Which;
 use super::error::StoreCommandError;
-use super::place::{Access, Place};
+use super::place::Access;
 use super::watch::watch;
 use crate::cli::{Exit, output};
 use crate::config::{Config, DAY};
@@ -40,7 +40,7 @@ const AFTER_HELP: &str = "\
 Of a task that ended before that moment the events, model calls and artifacts are removed. What stays: the task, its \
 first events up to the last with an idempotency key, so that the same request still finds the same task; every sum \
 of octo costs; and a TASK_PRUNED event that says what was there and ties the hash chain together. Tasks that have \
-not ended, or that have an open call, are left alone; with OCTO_NATS_URL also those with events that NATS has not got.
+not ended, or that have an open call, are left alone; with OCTO_NATS_URL also those with events that NATS has not got, whichever store is named.
 
 There is no way back: octo store backup first. A gateway on SQLite has to be stopped, but for --dry-run: one process \
 writes to a file. In Postgres it works beside running gateways, some tasks at a time. With storage.retention_days in \
@@ -59,8 +59,8 @@ struct Done {
     events: u64,
     calls: u64,
     artifacts: u64,
-    /// Tasks that stay because NATS has not got all their events.
-    waiting: u64,
+    /// Tasks that stay because NATS has not got all their events; absent if it was not asked.
+    waiting: Option<u64>,
 }
 
 pub(super) async fn run(config: &Config, args: &PruneArgs) -> Result<Exit, StoreCommandError> {
@@ -72,9 +72,7 @@ pub(super) async fn run(config: &Config, args: &PruneArgs) -> Result<Exit, Store
         Access::Write
     };
     let store = place.open(access, config).await?;
-    // The books that the settings name are the ones that are published.
-    let waits = !args.without_nats && place.is(&Place::configured(&config.storage));
-    let nats = config.nats.as_ref().filter(|_| waits);
+    let nats = config.nats.as_ref().filter(|_| !args.without_nats);
     let done = async {
         let mut query = PruneQuery::before(before);
         if let Some(nats) = nats {
@@ -82,14 +80,15 @@ pub(super) async fn run(config: &Config, args: &PruneArgs) -> Result<Exit, Store
             query = query.up_to(published.map_err(StoreCommandError::Nats)?);
         }
         let pruned = prune(store.as_ref(), query, args).await?;
+        // What was removed is told, whatever becomes of this.
         let waiting = match nats {
-            Some(_) => waiting(store.as_ref(), query).await?,
-            None => 0,
+            Some(_) => waiting(store.as_ref(), query).await.ok(),
+            None => None,
         };
         Ok::<_, StoreCommandError>((pruned, waiting))
     };
     let done = done.await;
-    store.close().await?;
+    let closed = store.close().await;
     let (Some(pruned), waiting) = done? else {
         output::note("nothing was removed");
         return Ok(Exit::Failed);
@@ -108,6 +107,7 @@ pub(super) async fn run(config: &Config, args: &PruneArgs) -> Result<Exit, Store
     } else {
         tell(&done, &pruned, store.kind());
     }
+    closed?;
     Ok(Exit::Good)
 }
 
@@ -119,10 +119,9 @@ fn tell(done: &Done, pruned: &Pruned, kind: &str) {
         "removed"
     };
     output::line(format!("{verb} {}", shown(pruned, done.before)));
-    if done.waiting > 0 {
+    if let Some(waiting) = done.waiting.filter(|waiting| *waiting > 0) {
         output::line(format!(
-            "{} tasks that ended before stay until NATS has got their events",
-            done.waiting
+            "{waiting} tasks that ended before it too stay: a running octo has to publish their events to NATS first"
         ));
     }
     if !done.dry_run && pruned.events > 0 && kind == "sqlite" {
