@@ -234,7 +234,7 @@ impl Verified {
 pub struct PruneQuery {
     /// Those that ended before this moment.
     pub before: Timestamp,
-    /// Those whose last event stands at this position in the log or before it: what stands behind it waits for
+    /// Those of which every event stands at this position in the log or before it: what stands behind it waits for
     /// another reader of the log.
     pub up_to: u64,
 }

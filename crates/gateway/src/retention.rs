@@ -43,7 +43,7 @@ async fn prune_daily(app: &App, kept: Duration) {
             .unwrap_or_else(|error| {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
-                    "cannot remove the events of tasks that ended long ago, trying again in an hour"
+                    "not all events of tasks that ended long ago are removed, trying again in an hour"
                 );
                 false
             });
@@ -56,6 +56,8 @@ async fn prune_daily(app: &App, kept: Duration) {
 enum RetentionError {
     #[error("what NATS has not got stays, and it cannot say what it has")]
     Nats(#[from] RelayError),
+    #[error("what NATS has got is removed, and what waits for it could not be counted")]
+    Uncounted(#[source] StoreError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -83,19 +85,19 @@ async fn prune(app: &App, before: Timestamp) -> Result<bool, RetentionError> {
     if has_all {
         return Ok(true);
     }
-    let waiting = waiting(store, query).await;
-    if !matches!(waiting, Ok(0)) {
-        let waiting = waiting.ok();
+    let waiting = waiting(store, query)
+        .await
+        .map_err(RetentionError::Uncounted)?;
+    if waiting > 0 {
         tracing::warn!(
             waiting,
-            "tasks that ended long ago may wait for NATS to get their events, looking again in an hour"
+            "tasks that ended long ago wait for NATS to get their events, looking again in an hour"
         );
-        return Ok(false);
     }
-    Ok(true)
+    Ok(waiting == 0)
 }
 
-/// How many tasks would go if they did not stand behind the position up to which they may.
+/// How many tasks would go if none of their events stood behind the position of the query.
 pub(crate) async fn waiting(store: &dyn EventStore, query: PruneQuery) -> Result<u64, StoreError> {
     let all = store.prunable(PruneQuery::before(query.before)).await?;
     Ok(all.tasks.saturating_sub(store.prunable(query).await?.tasks))

@@ -50,7 +50,7 @@ pub(crate) enum Job {
     Append(Append),
     Check(Reply<()>),
     Rebuild(Reply<Rebuilt>),
-    /// Remove events of these tasks, if they ended before a moment.
+    /// Remove events of those of these tasks that the query still asks for.
     Prune(PruneQuery, Vec<TaskKey>, ArtifactFiles, Reply<Part>),
     /// Records of another store.
     TakeIn(Box<Intake>, Reply<()>),

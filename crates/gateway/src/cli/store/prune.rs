@@ -59,7 +59,7 @@ struct Done {
     events: u64,
     calls: u64,
     artifacts: u64,
-    /// Tasks that stay because NATS has not got all their events; absent if it was not asked.
+    /// Tasks that stay because NATS has not got all their events; null if it was not asked, or they could not be counted.
     waiting: Option<u64>,
 }
 
@@ -82,7 +82,13 @@ pub(super) async fn run(config: &Config, args: &PruneArgs) -> Result<Exit, Store
         let pruned = prune(store.as_ref(), query, args).await?;
         // What was removed is told, whatever becomes of this.
         let waiting = match nats {
-            Some(_) => waiting(store.as_ref(), query).await.ok(),
+            Some(_) => match waiting(store.as_ref(), query).await {
+                Ok(waiting) => Some(waiting),
+                Err(error) => {
+                    output::note(format!("what waits for NATS could not be counted: {error}"));
+                    None
+                }
+            },
             None => None,
         };
         Ok::<_, StoreCommandError>((pruned, waiting))
